@@ -1,0 +1,265 @@
+#!/usr/bin/env bash
+# The stages of a LegoNN recipe. Called by a recipe's run.sh from the recipe's folder; see --help.
+set -euo pipefail
+shopt -s inherit_errexit
+
+template=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+utils=${template}/utils
+recipe_command=$(printf '%q ' "$0" "$@")
+export LEGONN_RECIPE_PID=$$ # launchers end their jobs when the recipe is killed
+# shellcheck source-path=SCRIPTDIR/utils
+. "${utils}/stamp.sh"
+. "${utils}/options.sh"
+. "${utils}/stages_data.sh"
+. "${utils}/stages_train.sh"
+. "${utils}/stages_decode.sh"
+
+# General
+stage=1
+stop_stage=15
+skip_train=false
+ngpu=0
+num_nodes=1
+num_threads=2
+launcher=espnet
+num_procs=1
+torchrun_args=--standalone
+nj=2
+inference_nj=2
+python=python3
+expdir=exp
+dumpdir=dump
+# Data
+local_data_opts=
+train_set=
+valid_set=
+test_sets=
+src_lang=
+tgt_lang=
+src_case=tc
+tgt_case=tc
+min_text_length=1
+max_text_length=1000
+# Token lists
+token_type=bpe
+nbpe=2000
+src_nbpe=
+tgt_nbpe=
+bpemode=unigram
+character_coverage=1.0
+joint_tokens=false
+token_listdir=
+src_token_listdir=
+# Training
+lego_config=conf/train.yaml
+lego_args=
+lego_tag=
+lego_exp=
+lego_stats_dir=
+# Decoding and scoring
+inference_config=
+inference_args=
+inference_tag=
+inference_model=
+pretrained_encoder=
+pretrained_bridge=
+pretrained_decoder=
+compare_with=
+score_args=
+
+help_message() {
+    cat <<'EOF'
+lego.sh trains, decodes and scores a LegoNN system on data folders. A recipe's run.sh calls it with
+the recipe's settings; what you give run.sh goes on to it. Hyphens and underscores are the same.
+
+  ./run.sh                                     all stages; what is done already isn't done again
+  ./run.sh --stage 11 --stop_stage 11          training only
+  ./run.sh --lego_config conf/tuning/x.yaml    another experiment beside the first
+  ./run.sh --stage 12 --inference_args "--beam_size 10"
+  ./run.sh --skip_train true --pretrained_encoder exp/A --pretrained_decoder exp/B
+                                               decode with A's encoder and B's decoder, untouched
+
+Stages: 1 data, 2 speed perturbation (none: text), 3 format, 4 filter, 5 token lists, 6-9 language
+model (none), 10 statistics, 11 training, 12 decoding, 13 scoring, 14-15 modules (not yet).
+
+General
+  --stage N --stop_stage N   first and last stage (1, 15)
+  --skip_train true|false    skip stages 10 and 11 (false)
+  --ngpu N --num_nodes N     GPUs a node, nodes of training (0, 1); 0 GPUs trains on the CPU
+  --num_threads N            threads of a training process on a CPU (2)
+  --launcher espnet|torchrun    who starts the processes of training (espnet: espnet2.bin.launch)
+  --num_procs N              torchrun on a CPU: processes that share each batch (1)
+  --torchrun_args "..."      e.g. "--nnodes 2 --rdzv_backend c10d --rdzv_endpoint HOST:29500"
+  --nj N --inference_nj N    jobs side by side in stage 10, in stage 12 (2, 2)
+  --python CMD               the interpreter (python3)
+  --expdir D --dumpdir D     experiments, prepared data (exp, dump)
+Data
+  --local_data_opts "..."    passed to local/data.sh
+  --train_set S --valid_set S --test_sets "S ..."    folders under data/
+  --src_lang L --tgt_lang L --src_case C --tgt_case C    of text.<case>.<lang> (case: tc)
+  --min_text_length N --max_text_length N    training pairs outside are dropped, in characters
+                             (1, 1000); test sets are never filtered
+Token lists
+  --token_type bpe|char|word (bpe)      --bpemode unigram|bpe (unigram)
+  --nbpe N                   tokens of both lists (2000); --src_nbpe N, --tgt_nbpe N for one
+  --character_coverage X     share of characters that get a token (1.0)
+  --joint_tokens true|false  one list for both languages (false)
+  --token_listdir D --src_token_listdir D    use this finished list for the target, the source;
+                             decoders fit only encoders that have the same target list
+Training
+  --lego_config F            YAML (conf/train.yaml)      --lego_args "..."   more arguments
+  --lego_tag T --lego_exp D --lego_stats_dir D    name or folder of the experiment, its statistics
+Decoding and scoring
+  --inference_config F --inference_args "..." --inference_tag T
+  --inference_model F        checkpoint in the experiment's folder (the average of the best)
+  --pretrained_encoder E --pretrained_bridge E --pretrained_decoder E    E: exp folder, or
+                             exp:checkpoint; with --skip_train true, decode their composition
+  --compare_with D           another system's decoding folder, for paired bootstrap
+  --score_args "..."         passed to legonn.bin.score
+
+Launchers: CMD_BACKEND=local|slurm, see cmd.sh.
+EOF
+}
+
+parse_options "stage stop_stage skip_train ngpu num_nodes num_threads launcher
+    num_procs torchrun_args nj inference_nj python expdir
+    dumpdir local_data_opts train_set valid_set test_sets src_lang tgt_lang src_case tgt_case
+    min_text_length max_text_length token_type nbpe src_nbpe tgt_nbpe bpemode character_coverage
+    joint_tokens token_listdir src_token_listdir lego_config lego_args lego_tag lego_exp
+    lego_stats_dir inference_config inference_args inference_tag inference_model pretrained_encoder
+    pretrained_bridge pretrained_decoder compare_with score_args" "$@"
+
+for name in train_set valid_set test_sets src_lang tgt_lang; do
+    [ -n "${!name}" ] || die "--${name} is not set: a recipe's run.sh gives it (see --help)"
+done
+for name in stage stop_stage ngpu num_nodes num_threads num_procs nj inference_nj; do
+    [[ "${!name}" =~ ^[0-9]+$ ]] || die "--${name} ${!name}: give a whole number"
+done
+
+case "${launcher}" in
+    espnet) [ "${num_procs}" -le 1 ] || die "--num_procs ${num_procs}: add --launcher torchrun" ;;
+    torchrun) ;;
+    *) die "--launcher ${launcher}: give espnet or torchrun" ;;
+esac
+[ "${inference_nj}" -gt 0 ] && [ "${nj}" -gt 0 ] || die "--nj and --inference_nj: give at least 1"
+
+export python # for local/data.sh
+if [ -f ./path.sh ]; then . ./path.sh; else . "${template}/path.sh"; fi
+if [ -f ./cmd.sh ]; then . ./cmd.sh; else . "${template}/cmd.sh"; fi
+
+src_file=text.${src_case}.${src_lang}
+tgt_file=text.${tgt_case}.${tgt_lang}
+raw=${dumpdir}/raw
+: "${src_nbpe:=${nbpe}}" "${tgt_nbpe:=${nbpe}}"
+
+# What the options leave open follows from the others.
+all_sets=$(tr ' ' '\n' <<<"${train_set} ${valid_set} ${test_sets}" | awk 'NF && !seen[$0]++')
+if "${joint_tokens}"; then
+    src_nbpe=${nbpe}
+    tgt_nbpe=${nbpe}
+    own_src_list=$(list_folder "${src_lang}_${tgt_lang}" "${nbpe}")
+    own_tgt_list=${own_src_list}
+else
+    own_src_list=$(list_folder "${src_lang}" "${src_nbpe}")
+    own_tgt_list=$(list_folder "${tgt_lang}" "${tgt_nbpe}")
+fi
+src_list=${src_token_listdir:-${own_src_list}}
+tgt_list=${token_listdir:-${own_tgt_list}}
+
+tag_of() { # tag_of ARGS: arguments as part of a file name
+    [ -z "$1" ] || printf '_%s' "$(sed -e 's/--//g' -e 's/[^A-Za-z0-9.,_-]/_/g' <<<"$1")"
+}
+
+: "${lego_tag:=$(basename "${lego_config}" .yaml)_${src_lang}_${tgt_lang}$(tag_of "${lego_args}")}"
+: "${lego_exp:=${expdir}/lego_${lego_tag}}"
+: "${lego_stats_dir:=${expdir}/lego_stats_${train_set}_$(basename "${src_list}")_$(basename "${tgt_list}")}"
+list_files=("${src_list}/tokens.txt" "${src_list}/bpe.model" "${tgt_list}/tokens.txt" "${tgt_list}/bpe.model")
+training_texts=("${raw}/${train_set}/${src_file}" "${raw}/${train_set}/${tgt_file}"
+    "${raw}/${valid_set}/${src_file}" "${raw}/${valid_set}/${tgt_file}")
+
+# Every list has a sentencepiece model, lists of characters and words too, so all are bpe to train.
+task_options=(
+    --src_token_list "${src_list}/tokens.txt" --token_list "${tgt_list}/tokens.txt"
+    --src_token_type bpe --token_type bpe
+    --src_bpemodel "${src_list}/bpe.model" --bpemodel "${tgt_list}/bpe.model"
+    --case "${tgt_case}"
+    --train_data_path_and_name_and_type "${training_texts[0]},src_text,text"
+    --train_data_path_and_name_and_type "${training_texts[1]},text,text"
+    --valid_data_path_and_name_and_type "${training_texts[2]},src_text,text"
+    --valid_data_path_and_name_and_type "${training_texts[3]},text,text"
+)
+
+if [ -n "${pretrained_encoder}${pretrained_bridge}${pretrained_decoder}" ]; then
+    "${skip_train}" || die "training from pretrained parts isn't there yet: add --skip_train true" \
+        "to decode their composition"
+    [ -n "${pretrained_encoder}" ] && [ -n "${pretrained_decoder}" ] ||
+        die "a composition needs --pretrained_encoder and --pretrained_decoder"
+    parts=("${pretrained_encoder}" ${pretrained_bridge:+"${pretrained_bridge}"} "${pretrained_decoder}")
+    composition=compose
+    for part in "${parts[@]}"; do composition+=_$(experiment_name "${part}"); done
+    decode_exp=${expdir}/${composition}
+    system_options=(--encoder "$(with_model "${pretrained_encoder}")")
+    [ -z "${pretrained_bridge}" ] || system_options+=(--bridge "$(with_model "${pretrained_bridge}")")
+    system_options+=(--decoder "$(with_model "${pretrained_decoder}")")
+else
+    parts=("${lego_exp}")
+    decode_exp=${lego_exp}
+    system_options=(--system "$(with_model "${lego_exp}")")
+fi
+: "${inference_tag:=$(basename "${inference_config:-decode}" .yaml)$(tag_of "${inference_args}")${inference_model:+_$(basename "${inference_model}" .pth)}}"
+
+wanted() { # wanted N: whether stage N is between --stage and --stop_stage
+    [ "${stage}" -le "$1" ] && [ "${stop_stage}" -ge "$1" ]
+}
+
+# ---- The stages, in order ------------------------------------------------------------------------
+if wanted 1; then
+    log "stage 1: data"
+    mkdir -p data
+    locked data stage_data
+    check_data
+fi
+if wanted 2; then
+    log "stage 2: speed perturbation is skipped: this recipe reads text, not speech"
+fi
+if wanted 3; then
+    log "stage 3: format, data -> ${raw}"
+    mkdir -p "${raw}"
+    locked "${raw}" stage_format
+fi
+if wanted 4; then
+    log "stage 4: filter, ${min_text_length} to ${max_text_length} characters"
+    mkdir -p "${raw}"
+    locked "${raw}" stage_filter
+fi
+if wanted 5; then
+    log "stage 5: token lists, ${src_list} and ${tgt_list}"
+    mkdir -p data
+    locked data stage_tokens
+fi
+if wanted 6 || wanted 7 || wanted 8 || wanted 9; then
+    log "stages 6-9: the language model is skipped: this recipe decodes without one"
+fi
+if wanted 10 && ! "${skip_train}"; then
+    log "stage 10: statistics, ${lego_stats_dir}"
+    mkdir -p "${lego_stats_dir}"
+    locked "${lego_stats_dir}" stage_stats
+fi
+if wanted 11 && ! "${skip_train}"; then
+    log "stage 11: training, ${lego_exp}"
+    mkdir -p "${lego_exp}"
+    locked "${lego_exp}" stage_train
+fi
+if wanted 12; then
+    log "stage 12: decoding, ${decode_exp}/${inference_tag}"
+    mkdir -p "${decode_exp}/${inference_tag}"
+    locked "${decode_exp}/${inference_tag}" stage_decode
+fi
+if wanted 13; then
+    log "stage 13: scoring"
+    stage_score
+fi
+if wanted 14 || wanted 15; then
+    log "stages 14-15: packing and publishing are skipped: they come with module files"
+fi
+log "done"

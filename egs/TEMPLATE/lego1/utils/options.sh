@@ -1,0 +1,78 @@
+# shellcheck shell=bash
+# Command-line options for recipes: `parse_options legal_names "$@"` sets a variable for each
+# `--name value`. Hyphens and underscores are one; an unknown name is an error that tells the
+# closest. Sourced by lego.sh and by recipes' run.sh.
+
+take_options() { # take_options "name name ..." "$@": set these variables where given; the rest of
+    # the arguments goes into the array `remaining`. For a recipe's own options.
+    local legal name
+    legal=" $(tr -s '[:space:]' ' ' <<<"$1") "
+    shift
+    remaining=()
+    while [ $# -gt 0 ]; do
+        name=$(tr - _ <<<"${1#--}")
+        if [ "${1#--}" = "$1" ] || [ "${legal#* "${name%%=*}" }" = "${legal}" ]; then
+            remaining+=("$1")
+            shift
+        elif [ "${name#*=}" != "${name}" ]; then
+            printf -v "${name%%=*}" '%s' "${1#*=}"
+            shift
+        elif [ $# -gt 1 ]; then
+            printf -v "${name}" '%s' "$2"
+            shift 2
+        else
+            echo "$0: error: --${name} needs a value" >&2
+            return 2
+        fi
+    done
+}
+
+closest() { # closest WORD CANDIDATE ...: the most similar candidate
+    python3 - "$@" <<'PYTHON'
+import difflib
+import sys
+
+print((difflib.get_close_matches(sys.argv[1], sys.argv[2:], n=1, cutoff=0.0) or [""])[0])
+PYTHON
+}
+
+parse_options() { # parse_options "name name ..." "$@"
+    local legal given name value
+    legal=" $(tr -s '[:space:]' ' ' <<<"$1") "
+    shift
+    while [ $# -gt 0 ]; do
+        given=$1
+        if [ "${given#--}" = "${given}" ]; then
+            echo "$0: error: '${given}' is no option: give --name value (see --help)" >&2
+            return 2
+        fi
+        name=${given#--}
+        name=$(tr - _ <<<"${name%%=*}")
+        if [ "${name}" = help ]; then
+            help_message
+            exit 0
+        fi
+        if [ "${legal#* "${name}" }" = "${legal}" ]; then
+            # shellcheck disable=SC2086
+            echo "$0: error: unknown option --${name}: did you mean --$(closest "${name}" ${legal})?" \
+                "(--help lists all)" >&2
+            return 2
+        fi
+        if [ "${given#*=}" != "${given}" ]; then
+            value=${given#*=}
+            shift
+        elif [ $# -gt 1 ]; then
+            value=$2
+            shift 2
+        else
+            echo "$0: error: --${name} needs a value" >&2
+            return 2
+        fi
+        if { [ "${!name}" = true ] || [ "${!name}" = false ]; } &&
+            [ "${value}" != true ] && [ "${value}" != false ]; then
+            echo "$0: error: --${name} ${value}: give true or false" >&2
+            return 2
+        fi
+        printf -v "${name}" '%s' "${value}"
+    done
+}

@@ -1,0 +1,125 @@
+# shellcheck shell=bash
+# Stages 1 to 5: data folders to token lists. Sourced by lego.sh, whose options these functions read.
+# shellcheck disable=SC2154 # variables are lego.sh's
+
+list_folder() { # list_folder LANG SIZE: where the token list of a language is made
+    case "${token_type}" in
+        bpe) echo "data/$1_token_list/bpe_${bpemode}$2" ;;
+        char | word) echo "data/$1_token_list/${token_type}" ;;
+        *) die "--token_type ${token_type}: give bpe, char or word" ;;
+    esac
+}
+# ---- Stage 1: data -------------------------------------------------------------------------------
+make_data() {
+    # shellcheck disable=SC2086
+    local/data.sh ${local_data_opts}
+}
+
+stage_data() {
+    local set stamp=data/.done.${train_set} key
+    for set in ${all_sets}; do
+        [ -f "data/${set}/${src_file}" ] && [ -f "data/${set}/${tgt_file}" ] || rm -f "${stamp}"
+    done
+    key="local_data_opts=${local_data_opts}"$'\n'$(sums local/data.sh)
+    once "${stamp}" "${key}" make_data
+}
+
+check_data() {
+    local set folders=()
+    for set in ${all_sets}; do folders+=("data/${set}"); done
+    "${python}" -m legonn.bin.validate "${folders[@]}" --files "${src_file}" "${tgt_file}"
+}
+
+# ---- Stages 3 and 4: format, filter --------------------------------------------------------------
+raw_folder() { # raw_folder SET: where stage 3 puts it; training sets are filtered from raw/org
+    case " ${train_set} ${valid_set} " in
+        *" $1 "*) echo "${raw}/org/$1" ;;
+        *) echo "${raw}/$1" ;;
+    esac
+}
+
+copy_set() { # copy_set FROM TO
+    rm -rf "${2:?}"
+    install_file "$1/${src_file}" "$2/${src_file}"
+    install_file "$1/${tgt_file}" "$2/${tgt_file}"
+}
+
+stage_format() {
+    local set folder
+    for set in ${all_sets}; do
+        need "data/${set}/${src_file}" "run stage 1, or make the folder yourself"
+        need "data/${set}/${tgt_file}" "run stage 1, or make the folder yourself"
+        folder=$(raw_folder "${set}")
+        once "${folder}/.done" "$(sums "data/${set}/${src_file}" "data/${set}/${tgt_file}")" \
+            copy_set "data/${set}" "${folder}"
+    done
+}
+
+filter_set() { # filter_set SET
+    rm -rf "${raw:?}/$1"
+    "${python}" -m legonn.data.filter --input "${raw}/org/$1" --output "${raw}/$1" \
+        --files "${src_file}" "${tgt_file}" \
+        --min_length "${min_text_length}" --max_length "${max_text_length}"
+}
+
+stage_filter() {
+    local set key
+    for set in "${train_set}" "${valid_set}"; do
+        need "${raw}/org/${set}/.done" "run stage 3"
+        key="length=${min_text_length}-${max_text_length}"$'\n'$(cat "${raw}/org/${set}/.done")
+        once "${raw}/${set}/.done" "${key}" filter_set "${set}"
+    done
+}
+
+# ---- Stage 5: token lists ------------------------------------------------------------------------
+learn_tokens() { # learn_tokens FOLDER SIZE TEXT ...
+    local folder=$1 size=$2 mode=${bpemode}
+    shift 2
+    if [ "${token_type}" != bpe ]; then
+        mode=${token_type}
+        size=0
+    fi
+    rm -rf "${folder}"
+    "${python}" -m legonn.bin.tokenlist --text "$@" --output "${folder}" --nbpe "${size}" \
+        --bpemode "${mode}" --character_coverage "${character_coverage}"
+}
+
+own_list() { # own_list FOLDER SIZE TEXT ...: learn a list, unless it is there and the same
+    local folder=$1 size=$2 key
+    shift 2
+    # The texts by their hashes alone: parallel corpora share a side, and so its token list.
+    key="size=${size} coverage=${character_coverage}"$'\n'$(sums "$@" | cut -d ' ' -f 1)
+    if [ -f "${folder}/.done" ] && ! stamp_is "${folder}/.done" "${key}"; then
+        stamp_difference "${folder}/.done" "${key}" >&2
+        die "${folder} was made from other text or options (above), and experiments may use it:" \
+            "use it as it is with --token_listdir (or --src_token_listdir) ${folder}," \
+            "or remove it to make it anew"
+    fi
+    once "${folder}/.done" "${key}" learn_tokens "${folder}" "${size}" "$@"
+}
+
+given_list() { # given_list FOLDER TEXT: check another recipe's list against this text
+    need "$1/tokens.txt" "--token_listdir and --src_token_listdir name finished token lists"
+    "${python}" -m legonn.bin.tokenlist --output "$1" --check_text "$2"
+    log "token list of $2: $1"
+}
+
+stage_tokens() {
+    local src_text=${raw}/${train_set}/${src_file} tgt_text=${raw}/${train_set}/${tgt_file}
+    need "${raw}/${train_set}/.done" "run stage 4"
+    if [ -n "${src_token_listdir}" ]; then
+        given_list "${src_list}" "${src_text}"
+    elif "${joint_tokens}"; then
+        own_list "${src_list}" "${src_nbpe}" "${src_text}" "${tgt_text}"
+    else
+        own_list "${src_list}" "${src_nbpe}" "${src_text}"
+    fi
+    if [ -n "${token_listdir}" ]; then
+        given_list "${tgt_list}" "${tgt_text}"
+    elif "${joint_tokens}"; then
+        [ -z "${src_token_listdir}" ] ||
+            own_list "${tgt_list}" "${tgt_nbpe}" "${src_text}" "${tgt_text}"
+    else
+        own_list "${tgt_list}" "${tgt_nbpe}" "${tgt_text}"
+    fi
+}

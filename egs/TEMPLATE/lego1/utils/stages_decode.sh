@@ -1,0 +1,88 @@
+# shellcheck shell=bash
+# Stages 12 and 13: decoding and scoring. Sourced by lego.sh, whose options these functions read.
+# shellcheck disable=SC2154 # variables are lego.sh's
+
+# ---- Stages 12 and 13: decoding, scoring ---------------------------------------------------------
+experiment_name() { # experiment_name EXP[:CHECKPOINT]
+    local folder=${1%%:*} checkpoint=
+    [ "${folder}" = "$1" ] || checkpoint=_$(basename "${1#*:}" .pth)
+    echo "$(basename "${folder}")${checkpoint}"
+}
+
+with_model() { # with_model EXP[:CHECKPOINT]: with --inference_model where no checkpoint is named
+    case "$1" in
+        *:*) echo "$1" ;;
+        *) echo "$1${inference_model:+:${inference_model}}" ;;
+    esac
+}
+
+checkpoint_sums() { # checkpoint_sums EXP[:CHECKPOINT]: what a decoding depends on
+    local folder=${1%%:*}
+    need "${folder}/config.yaml" "it is no experiment; run stage 11, or mend the name"
+    if [ "${folder}" != "$1" ]; then
+        need "${folder}/${1#*:}" "no such checkpoint in ${folder}"
+        sums "${folder}/config.yaml" "${folder}/${1#*:}"
+    else
+        find "${folder}" -maxdepth 1 -name '*.pth' ! -name checkpoint.pth | LC_ALL=C sort |
+            xargs sha256sum "${folder}/config.yaml" --
+    fi
+}
+
+decode_set() { # decode_set SET KEY
+    local folder=${decode_exp}/${inference_tag}/$1 input=${raw}/$1/${src_file} jobs job name files
+    local logdir=${folder}/logdir
+    jobs=$(at_most "${inference_nj}" "${input}")
+    rm -f "${folder}"/{text,token,score,score.json,.decode_seconds}
+    mkdir -p "${logdir}"
+    printf '%s\n' "jobs=${jobs}" "$2" >"${logdir}/.key"
+    split_keys "${input}" "${jobs}" "${logdir}/keys"
+    # shellcheck disable=SC2086
+    with_progress lines "${logdir}/output.*/1best_recog/text*" "$(wc -l <"${input}")" \
+        "stage 12, $1" lines \
+        ${decode_cmd} --gpu "${ngpu}" JOB=1:"${jobs}" "${logdir}/decode.JOB.log" \
+        "${utils}/once.py" "${logdir}/output.JOB" "${logdir}/.key" \
+        "${python}" -m legonn.bin.decode "${system_options[@]}" \
+        --input "${input}" --input_format kaldi --key_file "${logdir}/keys.JOB.scp" \
+        --output "${logdir}/output.JOB" \
+        ${inference_config:+--config "${inference_config}"} ${inference_args}
+    for name in text token score; do
+        files=()
+        for job in $(seq "${jobs}"); do files+=("${logdir}/output.${job}/1best_recog/${name}"); done
+        LC_ALL=C sort -k 1,1 "${files[@]}" >"${folder}/${name}.tmp"
+        mv -f "${folder}/${name}.tmp" "${folder}/${name}"
+    done
+    sort -n "${logdir}"/output.*/.seconds | tail -n 1 >"${folder}/.decode_seconds"
+}
+
+stage_decode() {
+    local set key part
+    [ -z "${inference_config}" ] || need "${inference_config}" "--inference_config names a YAML file"
+    key="args=${inference_args} system=${system_options[*]}"
+    [ -z "${inference_config}" ] || key+=$'\n'$(settings "${inference_config}")
+    for part in "${parts[@]}"; do
+        part=$(with_model "${part}")
+        key+=$'\n'$(checkpoint_sums "${part}")
+    done
+    for set in ${test_sets}; do
+        need "${raw}/${set}/${src_file}" "run stages 1 to 4"
+        log "decoding ${set} -> ${decode_exp}/${inference_tag}/${set}"
+        once "${decode_exp}/${inference_tag}/${set}/.done" \
+            "${key}"$'\n'"$(sums "${raw}/${set}/${src_file}")" \
+            decode_set "${set}" "${key}"$'\n'"$(sums "${raw}/${set}/${src_file}")"
+    done
+}
+
+stage_score() {
+    local set folder more
+    for set in ${test_sets}; do
+        folder=${decode_exp}/${inference_tag}/${set}
+        need "${folder}/.done" "run stage 12"
+        more=(--system_name "$(basename "${decode_exp}")" --test_set "${set}"
+            --recipe "$(basename "$(dirname "${PWD}")")"
+            --decode_seconds "$(cat "${folder}/.decode_seconds")")
+        [ -z "${compare_with}" ] || more+=(--compare "${compare_with}/${set}/text")
+        # shellcheck disable=SC2086
+        "${python}" -m legonn.bin.score --hyp "${folder}/text" --ref "${raw}/${set}/${tgt_file}" \
+            --output "${folder}/score.json" "${more[@]}" ${score_args}
+    done
+}

@@ -1,0 +1,168 @@
+# shellcheck shell=bash
+# Stages 10 and 11: statistics and training. Sourced by lego.sh, whose options these functions read.
+# shellcheck disable=SC2154 # variables are lego.sh's
+
+# ---- Stage 10: statistics ------------------------------------------------------------------------
+need_training_data() {
+    local file
+    for file in "${training_texts[@]}"; do need "${file}" "run stages 1 to 4"; done
+    for file in "${list_files[@]}"; do need "${file}" "run stage 5"; done
+    need "${lego_config}" "--lego_config names a YAML file"
+}
+
+split_keys() { # split_keys FILE N PREFIX: lines in turn to PREFIX.1.scp ... PREFIX.N.scp
+    rm -f "$3".*.scp
+    awk -v n="$2" -v prefix="$3" '{ print > (prefix "." ((NR - 1) % n + 1) ".scp") }' "$1"
+}
+
+at_most() { # at_most N FILE ...: N, or the lines of the shortest file if that is less
+    local n=$1 lines file
+    shift
+    for file in "$@"; do
+        lines=$(wc -l <"${file}")
+        [ "${lines}" -ge "${n}" ] || n=${lines}
+    done
+    echo "${n}"
+}
+
+with_progress() { # with_progress COUNT PATTERN TOTAL NAME UNIT COMMAND ...
+    local status=0 watcher
+    "${utils}/progress.py" --count "$1" --pattern "$2" --total "$3" --name "$4" --unit "$5" &
+    watcher=$!
+    shift 5
+    "$@" || status=$?
+    kill "${watcher}" 2>/dev/null || true
+    wait "${watcher}" 2>/dev/null || true
+    return "${status}"
+}
+
+finish_shapes() { # finish_shapes DIR: sorted, so that the number of jobs leaves no trace; with sizes
+    local shape
+    for shape in "$1"/*_shape; do
+        LC_ALL=C sort -k 1,1 -o "${shape}" "${shape}"
+    done
+    append_size "$1/src_text_shape" "${src_list}/tokens.txt"
+    append_size "$1/text_shape" "${tgt_list}/tokens.txt"
+}
+
+append_size() { # append_size SHAPE LIST: "id 12" -> "id 12,2000", what --batch_type numel reads
+    awk -v size="$(wc -l <"$2")" '{ print $0 "," size }' "$1" >"$1.bpe"
+}
+
+collect_stats() {
+    local logdir=${lego_stats_dir}/logdir jobs job inputs=()
+    jobs=$(at_most "${nj}" "${training_texts[0]}" "${training_texts[2]}")
+    rm -rf "${lego_stats_dir}/train" "${lego_stats_dir}/valid"
+    mkdir -p "${logdir}"
+    printf '%s\n' "jobs=${jobs}" "$1" >"${logdir}/.key"
+    split_keys "${training_texts[0]}" "${jobs}" "${logdir}/train"
+    split_keys "${training_texts[2]}" "${jobs}" "${logdir}/valid"
+    # shellcheck disable=SC2086
+    with_progress files "${logdir}/stats.*/.done" "${jobs}" "stage 10" jobs \
+        ${train_cmd} JOB=1:"${jobs}" "${logdir}/stats.JOB.log" \
+        "${utils}/once.py" "${logdir}/stats.JOB" "${logdir}/.key" \
+        "${python}" -m legonn.bin.train --collect_stats true "${task_options[@]}" \
+        --train_shape_file "${logdir}/train.JOB.scp" --valid_shape_file "${logdir}/valid.JOB.scp" \
+        --output_dir "${logdir}/stats.JOB" --config "${lego_config}" ${lego_args}
+    for job in $(seq "${jobs}"); do inputs+=(--input_dir "${logdir}/stats.${job}"); done
+    "${python}" -m espnet2.bin.aggregate_stats_dirs "${inputs[@]}" --skip_sum_stats \
+        --output_dir "${lego_stats_dir}" 2>"${logdir}/aggregate.log" ||
+        die "the jobs' statistics can't be joined: see ${logdir}/aggregate.log"
+    finish_shapes "${lego_stats_dir}/train"
+    finish_shapes "${lego_stats_dir}/valid"
+}
+
+stage_stats() {
+    local key ratio=()
+    need_training_data
+    key=$(sums "${training_texts[@]}" "${list_files[@]}" | cut -d ' ' -f 1)
+    once "${lego_stats_dir}/.done" "${key}" collect_stats "${key}"
+    # Each time: the length ratio is the config's, the statistics may be another experiment's.
+    [[ ! ${lego_args} =~ length_ratio[=\ ]*([0-9.]+) ]] || ratio=(--length_ratio "${BASH_REMATCH[1]}")
+    "${python}" -m legonn.bin.stats --stats_dir "${lego_stats_dir}" --config "${lego_config}" \
+        ${ratio[@]+"${ratio[@]}"}
+}
+
+# ---- Stage 11: training --------------------------------------------------------------------------
+settings() { # settings FILE: the keys of a YAML file in one order, without comments
+    "${python}" - "$1" <<'PYTHON'
+import json
+import sys
+
+import yaml
+
+with open(sys.argv[1], encoding="utf-8") as file:
+    for key, value in sorted((yaml.safe_load(file) or {}).items()):
+        print(f"{key}: {json.dumps(value, sort_keys=True)}")
+PYTHON
+}
+
+write_rerun_script() { # the command that trains this experiment, in its own folder
+    local script=${lego_exp}/run.sh
+    {
+        echo "#!/usr/bin/env bash"
+        echo "# Trains this experiment again, or goes on with it; more options may follow."
+        echo "set -euo pipefail"
+        printf 'cd %q\n' "${PWD}"
+        echo "${recipe_command}--stage 10 --stop_stage 11 \"\$@\""
+    } >"${script}.tmp.$$"
+    chmod +x "${script}.tmp.$$"
+    mv -f "${script}.tmp.$$" "${script}"
+}
+
+launch() { # launch COMMAND ...: as espnet2.bin.launch or torchrun does
+    local backend=gloo processes=${num_procs}
+    if [ "${launcher}" = espnet ]; then
+        "${python}" -m espnet2.bin.launch --cmd "${cuda_cmd}" --log "${lego_exp}/train.log" \
+            --ngpu "${ngpu}" --num_nodes "${num_nodes}" \
+            --init_file_prefix "${lego_exp}/.dist_init_" --multiprocessing_distributed true -- \
+            "${python}" "$@"
+        return
+    fi
+    if [ "${ngpu}" -gt 0 ]; then
+        backend=nccl
+        processes=${ngpu}
+    fi
+    # shellcheck disable=SC2086
+    ${cuda_cmd} --gpu "${ngpu}" "${lego_exp}/train.log" \
+        "${python}" -m torch.distributed.run --nproc_per_node "${processes}" ${torchrun_args} \
+        "$@" --ngpu "$((ngpu > 0 ? 1 : 0))" --multiprocessing_distributed false \
+        --dist_backend "${backend}"
+}
+
+train() {
+    # shellcheck disable=SC2086
+    OMP_NUM_THREADS=${num_threads} with_progress epochs "${lego_exp}/train.log" 0 "stage 11" epochs \
+        launch -m legonn.bin.train --collect_stats false "${task_options[@]}" \
+        --resume true --output_dir "${lego_exp}" --config "${lego_config}" \
+        --train_shape_file "${lego_stats_dir}/train/src_text_shape.bpe" \
+        --train_shape_file "${lego_stats_dir}/train/text_shape.bpe" \
+        --valid_shape_file "${lego_stats_dir}/valid/src_text_shape.bpe" \
+        --valid_shape_file "${lego_stats_dir}/valid/text_shape.bpe" \
+        ${lego_args} 2>"${lego_exp}/launch.log" || training_failed
+}
+
+training_failed() {
+    tail -n 20 "${lego_exp}/launch.log" >&2
+    die "training failed: see ${lego_exp}/train.log"
+}
+
+stage_train() {
+    local key stamp
+    need_training_data
+    need "${lego_stats_dir}/.done" "run stage 10"
+    key="lego_args=${lego_args}"$'\n'$(settings "${lego_config}")$'\n'
+    key+=$(sums "${training_texts[@]}" "${list_files[@]}")
+    for stamp in "${lego_exp}/.done" "${lego_exp}/.begun"; do
+        if [ -f "${stamp}" ] && ! stamp_is "${stamp}" "${key}"; then
+            stamp_difference "${stamp}" "${key}" >&2
+            die "${lego_exp} was trained, or begun, with other settings (above, - old, + new):" \
+                "give this one a name with --lego_tag, or remove ${lego_exp}"
+        fi
+    done
+    mkdir -p "${lego_exp}"
+    write_rerun_script
+    stamp_write "${lego_exp}/.begun" "${key}"
+    once "${lego_exp}/.done" "${key}" train
+    log "experiment: ${lego_exp}; again: ${lego_exp}/run.sh"
+}

@@ -1,0 +1,66 @@
+#!/usr/bin/env bash
+# Numbers in words to English: German with plenty of pairs, Romanian with few, and Romanian's encoder
+# with German's decoder, which never saw Romanian. Ends with a table of the three.
+#
+#   ./run.sh                            all of it, minutes on two cores
+#   ./run.sh --low_pairs 1000           more Romanian
+#   ./run.sh --stage 12 ...             options of lego.sh go to all three (../../TEMPLATE/lego1/lego.sh --help)
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")"
+template=../../TEMPLATE/lego1
+. "${template}/utils/options.sh"
+
+train_pairs=20000  # German-English, for training
+low_pairs=500      # Romanian-English, for training
+heldout_pairs=300  # for validation, and for the test
+largest=99999      # largest number
+nbpe=100           # English tokens, shared by both
+src_nbpe=100       # German tokens, Romanian tokens
+lego_config=conf/train.yaml
+low_lego_config=   # Romanian's; empty: the same
+inference_config=conf/decode.yaml
+expdir=exp
+stage=1
+stop_stage=15
+take_options "train_pairs low_pairs heldout_pairs largest nbpe src_nbpe lego_config low_lego_config
+    inference_config expdir stage stop_stage" "$@"
+
+de_en=${expdir}/de_en
+ro_en=${expdir}/ro_en
+decoding=$(basename "${inference_config}" .yaml)
+
+lego() { # lego SRC_LANG PAIRS CONFIG OPTION ...
+    local src_lang=$1 pairs=$2 config=$3
+    shift 3
+    local data_opts="--src_lang ${src_lang} --tgt_lang en --train_pairs ${pairs}"
+    data_opts+=" --heldout_pairs ${heldout_pairs} --largest ${largest}"
+    "${template}/lego.sh" --local_data_opts "${data_opts}" \
+        --train_set "train_${src_lang}_en" --valid_set "val_${src_lang}_en" \
+        --test_sets "test_${src_lang}_en" --src_lang "${src_lang}" --tgt_lang en \
+        --token_type bpe --bpemode unigram --src_nbpe "${src_nbpe}" --tgt_nbpe "${nbpe}" \
+        --lego_config "${config}" --inference_config "${inference_config}" \
+        --inference_tag "${decoding}" --expdir "${expdir}" --stop_stage "${stop_stage}" "$@"
+}
+
+scores() { # scores SYSTEM: how stage 13 records it
+    echo "--metric exact,bleu --results ${expdir}/results.json --experiment E4 --system_name $1"
+}
+
+english=data/en_token_list/bpe_unigram${nbpe}
+lego de "${train_pairs}" "${lego_config}" --lego_exp "${de_en}" --stage "${stage}" \
+    --score_args "$(scores De-En)" ${remaining[@]+"${remaining[@]}"}
+lego ro "${low_pairs}" "${low_lego_config:-${lego_config}}" --lego_exp "${ro_en}" --stage "${stage}" \
+    --token_listdir "${english}" --score_args "$(scores Ro-En)" ${remaining[@]+"${remaining[@]}"}
+if [ "${stop_stage}" -lt 12 ]; then exit 0; fi
+lego ro "${low_pairs}" "${low_lego_config:-${lego_config}}" --stage "$((stage > 12 ? stage : 12))" \
+    --token_listdir "${english}" --skip_train true \
+    --pretrained_encoder "${ro_en}" --pretrained_decoder "${de_en}" \
+    --score_args "$(scores Ro-encoder+De-En-decoder)" ${remaining[@]+"${remaining[@]}"}
+if [ "${stop_stage}" -lt 13 ]; then exit 0; fi
+
+. "${template}/path.sh"
+echo
+"${template}/utils/table.py" --metric exact,bleu \
+    "De-En=${de_en}/${decoding}/test_de_en/score.json" \
+    "Ro-En alone=${ro_en}/${decoding}/test_ro_en/score.json" \
+    "Ro encoder + De-En decoder=${expdir}/compose_ro_en_de_en/${decoding}/test_ro_en/score.json"

@@ -1,0 +1,177 @@
+"""`legonn decode`: translate with a trained system, or with one composed of two systems' parts."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import sys
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from legonn.search.options import MODES, DecodingOptions
+
+if TYPE_CHECKING:
+    from legonn.search.files import Lines
+    from legonn.search.translator import Translator
+    from legonn.system import System
+
+__all__ = ["get_parser", "main"]
+
+EPILOG = """\
+examples:
+  echo "Ein Mann liest." | legonn decode --system exp/lego
+  legonn decode --encoder exp/fr --decoder exp/de:valid.acc.best.pth --input in.fr --output out.en
+  legonn decode --system exp/lego --config conf/decode.yaml --input data/t/text.tc.de --output out
+      makes out/1best_recog/{text,token,score}, as ESPnet does
+"""
+
+OPTION_HELP = {
+    "mode": "the decoder; the decoder with the last interface's CTC; or that interface alone",
+    "beam_size": "hypotheses kept at each step",
+    "length_penalty": "finished hypotheses compare by score / tokens**X; 0 favours short ones",
+    "ctc_weight": "of the CTC score in mode joint, 0 to 1",
+    "maxlenratio": "most tokens a position the decoder reads; negative: a count; 0: 2 K + 10",
+    "minlenratio": "fewest tokens a position the decoder reads; negative: a count",
+    "nbest": "hypotheses of each line, <n>best_recog",
+    "batch_size": "lines of equal length searched together",
+    "precision": "fp32, bf16, or auto: bf16 where the processor is fast at it",
+}
+# Lines read ahead are sorted by length within such a window, then written in their own order.
+BATCHES_PER_WINDOW = 16
+
+
+def get_parser() -> argparse.ArgumentParser:
+    """Describe the command line."""
+    parser = argparse.ArgumentParser(
+        prog="legonn decode",
+        description=__doc__,
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    group = parser.add_argument_group("system (EXP is an experiment folder, or folder:checkpoint)")
+    group.add_argument("--system", metavar="EXP", help="a trained system")
+    group.add_argument("--encoder", metavar="EXP", help="compose: its encoder, with ...")
+    group.add_argument("--bridge", metavar="EXP", action="append", default=[], help="... bridges")
+    group.add_argument("--decoder", metavar="EXP", help="... and this one's decoder")
+    group.add_argument("--checkpoint", metavar="F", help="of --system, in its folder")
+    _add_files(parser.add_argument_group("files"))
+    group = parser.add_argument_group("decoding")
+    group.add_argument("--config", metavar="F", help="YAML file of the options below")
+    for field in dataclasses.fields(DecodingOptions):
+        group.add_argument(
+            f"--{field.name}",
+            type=type(field.default),
+            choices=MODES if field.name == "mode" else None,
+            help=f"{OPTION_HELP[field.name]} (default: {field.default})",
+        )
+    group.add_argument("--num_threads", type=int, default=1, help="(default: %(default)s)")
+    group.add_argument("--ngpu", type=int, default=0, choices=(0, 1), help="(default: %(default)s)")
+    return parser
+
+
+def _add_files(group: Any) -> None:
+    group.add_argument("--input", default="-", metavar="F", help="text; - is standard input")
+    group.add_argument(
+        "--output",
+        default="-",
+        metavar="F",
+        help="a folder for Kaldi input, a file for plain lines; - is standard output",
+    )
+    group.add_argument(
+        "--input_format",
+        default="auto",
+        choices=("auto", "kaldi", "lines"),
+        help="kaldi: <utt-id> <text>; auto: kaldi for files named text, text.*, and with keys",
+    )
+    group.add_argument("--key_file", metavar="F", help="decode only the ids that begin its lines")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command."""
+    args = get_parser().parse_args(argv)
+    _check_system(args)
+    options = DecodingOptions.load(args.config, _overrides(args))
+
+    import torch
+
+    from legonn.search.files import open_writer, read_input
+    from legonn.search.translator import Translator
+
+    torch.set_num_threads(args.num_threads)
+    streaming = (args.input, args.output) == ("-", "-") and args.input_format != "kaldi"
+    # Faults of the input are told before the model is loaded.
+    lines = (
+        None
+        if streaming
+        else read_input(args.input, form=args.input_format, key_file=args.key_file)
+    )
+    system = _load(args)
+    if args.ngpu:
+        system.chain.cuda()
+    translator = Translator(system, options)
+    if lines is None:
+        _decode_stream(translator)
+        return 0
+    with open_writer(args.output, ids=lines.ids is not None, nbest=options.nbest) as writer:
+        _decode_file(translator, lines, writer)
+    return 0
+
+
+def _check_system(args: argparse.Namespace) -> None:
+    from legonn.errors import ConfigError
+
+    parts = [args.encoder, args.decoder]
+    if args.system is not None and not any([*parts, args.bridge]):
+        return
+    if args.system is None and all(parts) and args.checkpoint is None:
+        return
+    raise ConfigError(
+        "name either --system EXP (and --checkpoint), "
+        "or --encoder EXP and --decoder EXP (and --bridge EXP)"
+    )
+
+
+def _overrides(args: argparse.Namespace) -> dict[str, Any]:
+    names = [field.name for field in dataclasses.fields(DecodingOptions)]
+    return {name: getattr(args, name) for name in names if getattr(args, name) is not None}
+
+
+def _load(args: argparse.Namespace) -> System:
+    from legonn.system import System
+
+    if args.system is not None:
+        return System.load(args.system, args.checkpoint)
+    return System.compose(encoder=args.encoder, decoder=args.decoder, bridges=tuple(args.bridge))
+
+
+def _decode_file(translator: Translator, lines: Lines, writer: Any) -> None:
+    from legonn.search.notes import Notes
+    from legonn.search.progress import Progress
+
+    notes = Notes()
+    with Progress(len(lines.texts)) as progress:
+        for window in lines.windows(BATCHES_PER_WINDOW * translator.options.batch_size):
+            notes.look(translator, window)
+            writer.write(window, translator.translate(window.texts, progress.add))
+    for message in [*notes.warnings(), progress.summary()]:
+        print(f"legonn decode: {message}", file=sys.stderr)
+
+
+def _decode_stream(translator: Translator) -> None:
+    from legonn.search.files import open_writer, stream_lines
+    from legonn.search.notes import Notes
+
+    notes = Notes()
+    with open_writer("-", ids=False) as writer:
+        for arrived in stream_lines(sys.stdin.buffer):
+            notes.look(translator, arrived)
+            for part in arrived.windows(translator.options.batch_size):
+                writer.write(part, translator.translate(part.texts))
+    for message in notes.warnings():
+        print(f"legonn decode: {message}", file=sys.stderr)
+
+
+if __name__ == "__main__":
+    from legonn.cli import run
+
+    raise SystemExit(run(main))

@@ -1,0 +1,159 @@
+"""`legonn score`: BLEU, chrF, TER or exact match, with intervals, alone or against baselines."""
+
+from __future__ import annotations
+
+import argparse
+import shlex
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from legonn.scoring import Baseline, Labels
+
+__all__ = ["get_parser", "main"]
+
+DESCRIPTION = """\
+Score hypotheses against references. Files are Kaldi text files (`<utt-id> <text>`, paired by id)
+or plain lines (paired by line). Every id of the reference needs a hypothesis.
+"""
+
+EPILOG = """\
+examples:
+  legonn score --hyp exp/lego/decode/test/text --ref data/test/text.tc.en
+  legonn score --hyp lego.txt --ref ref.txt --compare plain=plain.txt --metric bleu,exact
+"""
+
+
+def get_parser() -> argparse.ArgumentParser:
+    """Describe the command line."""
+    parser = argparse.ArgumentParser(
+        prog="legonn score",
+        description=DESCRIPTION,
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add = parser.add_argument
+    add("--hyp", required=True, metavar="F", help="the hypotheses of the system that is scored")
+    add("--ref", required=True, metavar="F", help="the references")
+    add(
+        "--compare",
+        nargs="+",
+        default=[],
+        metavar="[NAME=]F",
+        help="hypotheses of baselines: gives --hyp's difference from each, and a paired bootstrap",
+    )
+    add(
+        "--metric",
+        default="bleu,chrf,ter",
+        metavar="M,M",
+        help="of bleu, chrf, ter, exact (default: %(default)s)",
+    )
+    add(
+        "--format",
+        default="auto",
+        choices=("auto", "kaldi", "lines"),
+        help="form of all files (default: %(default)s)",
+    )
+    add("--output", metavar="F", help="write the scores here, as a JSON list")
+    add("--results", metavar="F", help="add them to this results file, or replace them there")
+    add_labels(parser.add_argument_group("recorded in the JSON"))
+    return parser
+
+
+def add_labels(group: argparse._ArgumentGroup) -> None:
+    """Add what a score records beside its figures (DESIGN 8)."""
+    add = group.add_argument
+    add("--experiment", metavar="E", help="of the board: E1, E2, ...")
+    add("--recipe", metavar="NAME", help="multi30k, numbers, ...")
+    add("--system_name", metavar="NAME", help="the system's name in tables")
+    add("--test_set", metavar="NAME", help="the test set's name")
+    add("--seed", type=int, metavar="N", help="the training seed")
+    add("--parameters", type=int, metavar="N", help="size of the system in weights")
+    add("--train_seconds", type=float, metavar="S", help="time that training took")
+    add("--decode_seconds", type=float, metavar="S", help="time that decoding took")
+    add("--command", metavar="TEXT", help="what makes the figure again (default: this command)")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Score, print a table, write JSON."""
+    arguments = sys.argv[1:] if argv is None else list(argv)
+    args = get_parser().parse_args(arguments)
+
+    from legonn.data.atomic import write_atomic
+    from legonn.scoring import add_results, get_metrics, measure, read_pairs
+    from legonn.scoring.results import to_json
+    from legonn.scoring.table import render_table
+
+    metrics = get_metrics([name.strip() for name in args.metric.split(",") if name.strip()])
+    named = [split_name(text) for text in args.compare]
+    pairs = read_pairs(
+        ref=args.ref, hyps=[args.hyp, *(path for _, path in named)], format=args.format
+    )
+    scores = measure(
+        refs=pairs.refs,
+        hyps=pairs.systems[0],
+        metrics=metrics,
+        baselines=make_baselines([name for name, _ in named], pairs.systems[1:]),
+        labels=make_labels(args, command=shlex.join(["legonn", "score", *arguments])),
+    )
+    if args.results:
+        add_results(args.results, scores)
+    if args.output:
+        write_atomic(args.output, to_json(scores))
+    by = "utterance id" if pairs.format == "kaldi" else "line"
+    print(f"{len(pairs.refs)} sentences, paired by {by}")
+    print(render_table(scores))
+    return 0
+
+
+def split_name(text: str) -> tuple[str, str]:
+    """Split `NAME=FILE`; a file's name stands for itself, even one with `=` in it."""
+    name, equals, path = text.partition("=")
+    if not equals or not name or Path(text).exists():
+        return text, text
+    return name, path
+
+
+def make_baselines(names: Sequence[str], systems: Sequence[Sequence[str]]) -> list[Baseline]:
+    """Put names and hypotheses together.
+
+    Raises
+    ------
+    ConfigError
+        When two baselines have one name, so that no table could tell them apart.
+    """
+    from legonn.errors import ConfigError
+    from legonn.scoring import Baseline
+
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise ConfigError(f"--compare names {', '.join(twice)} twice: give each its own NAME=F")
+    return [Baseline(name, hyps) for name, hyps in zip(names, systems, strict=True)]
+
+
+def make_labels(args: argparse.Namespace, *, command: str) -> Labels:
+    """What to record, from the command line and from this machine."""
+    from legonn.environment import revision, versions
+    from legonn.scoring import Labels
+
+    return Labels(
+        experiment=args.experiment,
+        recipe=args.recipe,
+        system=args.system_name,
+        test_set=args.test_set,
+        seed=args.seed,
+        parameters=args.parameters,
+        train_seconds=args.train_seconds,
+        decode_seconds=args.decode_seconds,
+        command=args.command or command,
+        revision=revision(),
+        versions=versions(),
+    )
+
+
+if __name__ == "__main__":
+    from legonn.cli import run
+
+    raise SystemExit(run(main))

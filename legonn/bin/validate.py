@@ -1,0 +1,55 @@
+"""`legonn validate`: all faults of data folders in one pass, each with its file and line."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+
+from legonn.errors import DataError
+
+__all__ = ["get_parser", "main"]
+
+EPILOG = """\
+A folder is in Kaldi form: text.<case>.<lang> files with lines "<utt-id> <text>", the same ids in
+each, sorted in the C locale. Exit status: 0 and a line of statistics a folder, or 2 and the list.
+"""
+
+
+def get_parser() -> argparse.ArgumentParser:
+    """Describe the command line."""
+    parser = argparse.ArgumentParser(prog="legonn validate", description=__doc__, epilog=EPILOG)
+    parser.add_argument("folders", nargs="+", metavar="DIR", help="data folder")
+    parser.add_argument(
+        "--files", nargs="+", default=[], help="files each folder must have (default: its text.*)"
+    )
+    parser.add_argument(
+        "--max_length", type=int, default=1000, help="warn of longer texts, characters; 0: never"
+    )
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command."""
+    args = get_parser().parse_args(argv)
+    from legonn.data.check import check_folder
+
+    reports = [
+        check_folder(folder, files=args.files, max_length=args.max_length)
+        for folder in args.folders
+    ]
+    for report in reports:
+        for warning in report.warnings:
+            print(f"legonn validate: warning: {warning}", file=sys.stderr)
+        if not report.faults:
+            print(report.summary())
+    faults = [fault for report in reports for fault in report.faults]
+    if faults:
+        raise DataError(f"{len(faults)} faults; mend them and run again:", faults)
+    return 0
+
+
+if __name__ == "__main__":
+    from legonn.cli import run
+
+    raise SystemExit(run(main))

@@ -1,0 +1,163 @@
+"""The chain of modules: one encoder, any number of bridges, one decoder; its forward pass and its losses."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from espnet2.train.abs_espnet_model import AbsESPnetModel
+from torch import Tensor, nn
+from torch.nn import functional
+
+from legonn.bridge import Bridge
+from legonn.decoder import Decoder
+from legonn.encoder import LegoEncoder
+from legonn.head import Head
+from legonn.ingestor import Ingestor
+from legonn.interface import Marginals, feasible
+from legonn.precision import autocast, resolve_precision
+
+__all__ = ["Chain", "Encoded"]
+
+
+@dataclass(frozen=True)
+class Encoded:
+    """What a decoder starts from.
+
+    Attributes
+    ----------
+    memory : Tensor
+        (B, K, D).
+    lengths : Tensor
+        (B,).
+    marginals : tuple of Marginals
+        What crossed each interface, in the order of the chain; empty for a plain encoder-decoder.
+    """
+
+    memory: Tensor
+    lengths: Tensor
+    marginals: tuple[Marginals, ...]
+
+
+class Chain(AbsESPnetModel):
+    """A LegoNN system, or with no head and no ingestor a plain encoder-decoder.
+
+    The loss is cross-entropy of the decoder plus CTC of every interface, unweighted in the paper (section III).
+    Both are nats per target token, so that batches of any size, and processes of one job, average rightly.
+
+    Parameters
+    ----------
+    head, ingestor : optional
+        The interface after the encoder, and what the decoder reads the last one with; both None in a
+        plain encoder-decoder.
+    ctc_weight, ce_weight : float
+        Of the sum of the CTC losses, and of the decoder's.
+    precision : str
+        See `legonn.precision`.
+    """
+
+    IGNORE = -1
+
+    def __init__(
+        self,
+        *,
+        encoder: LegoEncoder,
+        head: Head | None,
+        bridges: Sequence[Bridge] = (),
+        ingestor: Ingestor | None,
+        decoder: Decoder,
+        ctc_weight: float = 1.0,
+        ce_weight: float = 1.0,
+        label_smoothing: float = 0.0,
+        precision: str = "auto",
+    ) -> None:
+        super().__init__()
+        self.encoder = encoder
+        self.head = head
+        self.bridges = nn.ModuleList(bridges)
+        self.ingestor = ingestor
+        self.decoder = decoder
+        self.ctc_weight = ctc_weight
+        self.ce_weight = ce_weight
+        self.label_smoothing = label_smoothing
+        self.precision = precision
+        self.sos = self.eos = decoder.embedding.num_embeddings - 1
+
+    def encode(self, source: Tensor, lengths: Tensor) -> Encoded:
+        """The encoder's input (B, T, ...) and (B,) -> what the decoder reads."""
+        states, positions, _ = self.encoder(source, lengths)
+        if self.head is None:
+            return Encoded(states, positions, ())
+        crossed = [self.head(states, positions)]
+        for bridge in self.bridges:
+            crossed.append(bridge(crossed[-1]))
+        assert self.ingestor is not None
+        return Encoded(self.ingestor(crossed[-1]), crossed[-1].lengths, tuple(crossed))
+
+    def interface_targets(self) -> list[str]:
+        """Name of the batch entry with each interface's tokens, in the order of the chain."""
+        heads = [] if self.head is None else [self.head, *(bridge.head for bridge in self.bridges)]
+        return [str(head.target) for head in heads]
+
+    def forward(  # type: ignore[override]
+        self,
+        src_text: Tensor,
+        src_text_lengths: Tensor,
+        text: Tensor,
+        text_lengths: Tensor,
+        **others: Tensor,
+    ) -> tuple[Tensor, dict[str, Tensor], Tensor]:
+        """Losses of one batch, as ESPnet's Trainer wants them.
+
+        Parameters
+        ----------
+        src_text, src_text_lengths : Tensor
+            (B, T), (B,).
+        text, text_lengths : Tensor
+            (B, U) padded with -1, (B,).
+        **others
+            `<target>` and `<target>_lengths` of interfaces whose tokens aren't the decoder's.
+
+        Returns
+        -------
+        loss, stats, weight
+            Nats per target token; the weight is the number of target tokens, `<eos>` included.
+        """
+        batch = {"text": text, "text_lengths": text_lengths, **others}
+        device = src_text.device
+        with autocast(device, resolve_precision(self.precision, device)):
+            encoded = self.encode(src_text, src_text_lengths)
+            ce, correct, count = self._decoder_loss(encoded, text, text_lengths)
+            loss = self.ce_weight * ce
+            stats = {"loss_ce": ce.detach(), "acc": correct}
+            for name, marginals in zip(self.interface_targets(), encoded.marginals, strict=True):
+                targets, lengths = batch[name].clamp(min=0), batch[f"{name}_lengths"]
+                ctc = marginals.ctc_loss(targets, lengths).sum() / count
+                emitted = feasible(marginals.lengths, targets, lengths)
+                key = "" if name == "text" else f"_{name}"
+                stats[f"loss_ctc{key}"] = ctc.detach()
+                stats[f"infeasible{key}"] = 1.0 - emitted.float().mean()
+                if self.ctc_weight:
+                    loss = loss + self.ctc_weight * ctc
+        stats["loss"] = loss.detach()
+        return loss, stats, torch.as_tensor(count, dtype=torch.float32, device=device)
+
+    def _decoder_loss(
+        self, encoded: Encoded, text: Tensor, lengths: Tensor
+    ) -> tuple[Tensor, Tensor, int]:
+        """Label-smoothed cross-entropy per token, accuracy, and the number of tokens."""
+        prefix = functional.pad(text.clamp(min=0), (1, 0), value=self.sos)  # (B, U+1)
+        places = torch.arange(prefix.size(1), device=text.device)[None, :]
+        real = places <= lengths[:, None]  # the tokens and <eos>
+        wanted = functional.pad(text, (0, 1)).masked_fill(places == lengths[:, None], self.eos)[real]
+        states = self.decoder.states(encoded.memory, encoded.lengths, prefix)
+        # Only real positions meet the vocabulary: it is the most expensive product of a small model.
+        logits = self.decoder.output(states[real]).float()  # (N, V)
+        loss = functional.cross_entropy(logits, wanted, label_smoothing=self.label_smoothing)
+        correct = (logits.detach().argmax(dim=-1) == wanted).float().mean()
+        return loss, correct, wanted.numel()
+
+    def collect_feats(self, **batch: Tensor) -> dict[str, Tensor]:
+        """Nothing to collect for text: ESPnet's statistics stage notes the lengths of the inputs by itself."""
+        return {}

@@ -1,0 +1,1 @@
+"""Data folders in Kaldi form: reading, checking, filtering, and the corpora made here."""

@@ -1,0 +1,208 @@
+"""Every fault of a data folder in one pass, each with its file, its line and the remedy."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from legonn.data.folder import read_lines
+
+__all__ = ["FileReport", "FolderReport", "check_folder"]
+
+
+@dataclass
+class FileReport:
+    """What one text file holds, and what is wrong with it.
+
+    Attributes
+    ----------
+    path : path
+        The file.
+    ids : dict
+        {id: line number of its first occurrence}.
+    faults, warnings : list of str
+        One line each: `file:line: what; remedy`.
+    words, characters, longest : int
+        Of the readable texts: sums, and the longest in characters.
+    over_long : list of int
+        Lines longer than the limit.
+    """
+
+    path: Path
+    ids: dict[str, int] = field(default_factory=dict)
+    faults: list[str] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+    words: int = 0
+    characters: int = 0
+    longest: int = 0
+    over_long: list[int] = field(default_factory=list)
+
+    def fault(self, line: int, text: str) -> None:
+        """Note a fault of a line."""
+        self.faults.append(f"{self.path}:{line}: {text}")
+
+    def summary(self) -> str:
+        """The file in a few figures."""
+        mean = self.words / max(1, len(self.ids))
+        return f"{self.path.name} {mean:.1f} words a line, at most {self.longest} characters"
+
+
+@dataclass(frozen=True)
+class FolderReport:
+    """The reports of a folder's files, and the faults between them."""
+
+    folder: Path
+    files: tuple[FileReport, ...]
+    between: tuple[str, ...]
+
+    @property
+    def faults(self) -> list[str]:
+        """All faults, files in order, then those between files."""
+        return [fault for file in self.files for fault in file.faults] + list(self.between)
+
+    @property
+    def warnings(self) -> list[str]:
+        """All counted warnings."""
+        return [warning for file in self.files for warning in file.warnings]
+
+    def summary(self) -> str:
+        """One line of statistics."""
+        count = len(self.files[0].ids) if self.files else 0
+        return f"{self.folder}: {count} lines; " + "; ".join(f.summary() for f in self.files)
+
+
+def check_folder(
+    folder: str | Path, *, files: Sequence[str] = (), max_length: int = 1000
+) -> FolderReport:
+    """Check a data folder's text files, each alone and against one another.
+
+    Parameters
+    ----------
+    folder : path
+        With `text.<case>.<lang>` files.
+    files : sequence of str
+        Their names; empty takes every `text` and `text.*`.
+    max_length : int
+        Longer texts, in characters, are counted in a warning; 0 is no limit.
+    """
+    folder = Path(folder)
+    if not folder.is_dir():
+        return FolderReport(
+            folder, (), (f"{folder}: no such folder; make it (stage 1), or mend its name",)
+        )
+    names = list(files) or sorted(
+        path.name for path in folder.glob("text*") if path.name.split(".")[0] == "text"
+    )
+    if not names:
+        return FolderReport(folder, (), (f"{folder}: no text.<case>.<lang> file in it",))
+    reports = tuple(check_file(folder / name, max_length=max_length) for name in names)
+    return FolderReport(folder, reports, tuple(_differences(reports)))
+
+
+def check_file(path: Path, *, max_length: int) -> FileReport:
+    """Check one text file; see `check_folder`."""
+    report = FileReport(path)
+    if not path.is_file():
+        report.faults.append(f"{path}: no such file; make it, or mend the name")
+        return report
+    _check_line_ends(report)
+    previous = b""
+    for number, line in read_lines(path):
+        utt_id = _check_line(report, number, line, max_length=max_length)
+        if utt_id and utt_id < previous:
+            report.fault(
+                number,
+                f"id {utt_id.decode()} after {previous.decode()}: not sorted; LC_ALL=C sort -k1,1",
+            )
+        previous = utt_id or previous
+    if not (report.ids or report.faults):
+        report.faults.append(f"{path}: is empty")
+    if report.over_long:
+        shown = ", ".join(map(str, report.over_long[:10]))
+        more = ", ..." if len(report.over_long) > 10 else ""
+        report.warnings.append(
+            f"{path}: {len(report.over_long)} lines are longer than {max_length} characters: "
+            f"lines {shown}{more}; stage 4 drops them from training sets (--max_text_length)"
+        )
+    return report
+
+
+def _check_line_ends(report: FileReport) -> None:
+    r"""Note `\r\n` once a file: a file that has them has them everywhere."""
+    with report.path.open("rb") as file:
+        numbers = [number for number, line in enumerate(file, 1) if line.endswith(b"\r\n")]
+    if numbers:
+        more = f" (and {len(numbers) - 1} more lines)" if len(numbers) > 1 else ""
+        report.fault(numbers[0], f"ends in CR LF{more}; sed -i 's/\\r$//' {report.path}")
+
+
+def _check_line(report: FileReport, number: int, line: bytes, *, max_length: int) -> bytes:
+    """Check one line and count it; give the id's bytes, empty where there is none."""
+    try:
+        decoded = line.decode("utf-8")
+    except UnicodeDecodeError as error:
+        report.fault(
+            number,
+            f"not UTF-8 at byte {error.start + 1} (0x{line[error.start]:02X}); convert the file, "
+            "e.g. iconv -f LATIN1 -t UTF-8",
+        )
+        # The id may still be good: without it the other side's line would look like a fault too.
+        raw_id = line.split(b" ", 1)[0]
+        if raw_id.isascii():
+            _count_id(report, number, raw_id.decode())
+        return raw_id if raw_id.isascii() else b""
+    for character in sorted(set(filter(_is_control, decoded))):
+        name = "a tab" if character == "\t" else f"control character U+{ord(character):04X}"
+        report.fault(number, f"{name} in the line; replace it by a blank, or remove it")
+    utt_id, _, text = decoded.partition(" ")
+    if not utt_id:
+        fault = "begins with a blank, so it has no id" if text.strip() else "is an empty line"
+        report.fault(number, f"{fault}; write <utt-id> <text>")
+        return b""
+    _count_id(report, number, utt_id)
+    _count_text(report, number, text.strip(), max_length=max_length)
+    return utt_id.encode("utf-8")
+
+
+def _is_control(character: str) -> bool:
+    # U+FEFF is a byte order mark in the text; Zl and Zp are line breaks to some programs.
+    return unicodedata.category(character) in ("Cc", "Zl", "Zp") or character == "\ufeff"
+
+
+def _count_id(report: FileReport, number: int, utt_id: str) -> None:
+    first = report.ids.setdefault(utt_id, number)
+    if first != number:
+        report.fault(number, f"id {utt_id} again, first in line {first}; ids name one line each")
+
+
+def _count_text(report: FileReport, number: int, text: str, *, max_length: int) -> None:
+    if not text:
+        report.fault(number, "no text after the id; remove the line from every language's file")
+        return
+    report.words += len(text.split())
+    report.characters += len(text)
+    report.longest = max(report.longest, len(text))
+    if max_length and len(text) > max_length:
+        report.over_long.append(number)
+
+
+def _differences(reports: Sequence[FileReport]) -> Iterator[str]:
+    """Ids that one file has and another lacks."""
+    present = [report for report in reports if report.path.is_file()]
+    if len({len(report.ids) for report in present}) > 1:
+        counts = ", ".join(f"{report.path.name} {len(report.ids)}" for report in present)
+        yield f"{present[0].path.parent}: different numbers of ids: {counts}"
+    for report in present:
+        for other in present:
+            missing = (utt_id for utt_id in report.ids if utt_id not in other.ids)
+            yield from _lacking(report, other, missing)
+
+
+def _lacking(report: FileReport, other: FileReport, missing: Iterable[str]) -> Iterator[str]:
+    for utt_id in missing:
+        yield (
+            f"{report.path}:{report.ids[utt_id]}: id {utt_id} isn't in {other.path.name}; add it "
+            "there, or remove it here"
+        )

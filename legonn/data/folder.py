@@ -1,0 +1,68 @@
+"""Kaldi's text files, `<utt-id> <text>`: reading, writing, and the order of their ids."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+
+from legonn.data.atomic import write_atomic
+from legonn.errors import DataError
+
+__all__ = ["c_sorted", "clean", "numbered_ids", "read_lines", "read_text", "write_text"]
+
+
+def c_sorted(ids: Iterable[str]) -> list[str]:
+    """Sort ids as the C locale does: by the bytes of their UTF-8."""
+    return sorted(ids, key=lambda utt_id: utt_id.encode("utf-8"))
+
+
+def numbered_ids(prefix: str, count: int) -> list[str]:
+    """`train-00001`, `train-00002`, ...: zero-padded, so that they sort as they count."""
+    width = max(5, len(str(count)))
+    return [f"{prefix}-{number:0{width}d}" for number in range(1, count + 1)]
+
+
+def clean(text: str) -> str:
+    """One line of running text: every run of white space, tabs included, becomes one blank."""
+    return " ".join(text.split())
+
+
+def read_lines(path: str | Path) -> Iterator[tuple[int, bytes]]:
+    r"""Give the lines of a file with their numbers from 1, without `\n` or `\r\n`.
+
+    Bytes, and cut at `\n` alone: `str.splitlines` would also cut at U+2028 and its like, and
+    shift every line after it.
+    """
+    with Path(path).open("rb") as file:
+        for number, line in enumerate(file, 1):
+            yield number, line.rstrip(b"\n").removesuffix(b"\r")
+
+
+def read_text(path: str | Path) -> dict[str, str]:
+    """Read a Kaldi text file into {id: text}, in the file's order.
+
+    Raises
+    ------
+    DataError
+        Naming every line that isn't UTF-8, has no id, or repeats one.
+    """
+    texts: dict[str, str] = {}
+    faults: list[str] = []
+    for number, line in read_lines(path):
+        try:
+            utt_id, _, text = line.decode("utf-8").partition(" ")
+        except UnicodeDecodeError as error:
+            faults.append(f"{path}:{number}: not UTF-8 at byte {error.start + 1}")
+            continue
+        if not utt_id or utt_id in texts:
+            faults.append(f"{path}:{number}: {'id given twice: ' + utt_id if utt_id else 'no id'}")
+            continue
+        texts[utt_id] = text.strip()
+    if faults:
+        raise DataError(f"{path} can't be read; `legonn validate` lists all its faults:", faults)
+    return texts
+
+
+def write_text(path: str | Path, texts: Mapping[str, str]) -> None:
+    """Write {id: text} as a Kaldi text file, ids sorted in the C locale, whole or not at all."""
+    write_atomic(path, "".join(f"{utt_id} {texts[utt_id]}\n" for utt_id in c_sorted(texts)))

@@ -1,0 +1,107 @@
+"""How many interface positions a target token gets, from the shape files of the statistics stage."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from legonn.errors import DataError
+
+__all__ = ["LengthStats", "measure_lengths", "positions", "positions_per_token", "read_shapes"]
+
+PERCENTILES = (1, 50, 99)
+
+
+@dataclass(frozen=True)
+class LengthStats:
+    """What a length ratio does to a training set.
+
+    Attributes
+    ----------
+    ratio : float
+        K / T that was asked about.
+    utterances : int
+        In the training set.
+    infeasible : float
+        Share of it that CTC can't emit from ceil(T x ratio) positions.
+    covering_ratio : float
+        Smallest ratio that can emit 99.9 % of the training set.
+    positions_per_token : tuple of three floats
+        K/U at percentiles 1, 50, 99.
+    worst : tuple of str
+        Ids of the utterances that need the highest ratio, worst first, at most ten.
+    """
+
+    ratio: float
+    utterances: int
+    infeasible: float
+    covering_ratio: float
+    positions_per_token: tuple[float, float, float]
+    worst: tuple[str, ...]
+
+
+def read_shapes(path: Path) -> dict[str, int]:
+    """First dimension of every utterance in an ESPnet shape file.
+
+    Raises
+    ------
+    DataError
+        If the file is absent, or has lines of another form: all of them.
+    """
+    if not path.exists():
+        raise DataError(f"{path} is absent: run the statistics stage (10) first")
+    shapes, faults = {}, []
+    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+        uid, _, shape = line.partition(" ")
+        size = shape.split(",")[0]
+        if size.isdigit():
+            shapes[uid] = int(size)
+        else:
+            faults.append(f"{path}:{number}: {line[:60]!r}")
+    if faults:
+        raise DataError("lines without '<id> <length>'; run the statistics stage (10) again", faults)
+    return shapes
+
+
+def positions(lengths: np.ndarray, ratio: float) -> np.ndarray:
+    """K = ceil(T x ratio), at least 1, as `legonn.length_control.output_lengths` has it."""
+    return np.maximum(np.ceil(lengths * ratio - 1e-6), 1)
+
+
+def positions_per_token(source: Path, target: Path, ratio: float) -> tuple[float, float, float]:
+    """K/U at percentiles 1, 50 and 99, from the shape files of source and target."""
+    inputs, tokens = read_shapes(source), read_shapes(target)
+    common = sorted(inputs.keys() & tokens.keys())
+    return _percentiles(
+        positions(np.array([inputs[uid] for uid in common]), ratio),
+        np.array([tokens[uid] for uid in common]),
+    )
+
+
+def _percentiles(given: np.ndarray, tokens: np.ndarray) -> tuple[float, float, float]:
+    low, middle, high = np.percentile(given / np.maximum(tokens, 1), PERCENTILES).round(3).tolist()
+    return low, middle, high
+
+
+def measure_lengths(folder: Path, ratio: float, target: str = "text") -> LengthStats:
+    """Read `src_text_shape`, `<target>_shape` and `<target>_positions_shape` of one statistics folder."""
+    inputs = read_shapes(folder / "src_text_shape")
+    tokens = read_shapes(folder / f"{target}_shape")
+    needed = read_shapes(folder / f"{target}_positions_shape")
+    uids = sorted(inputs)
+    source = np.array([inputs[uid] for uid in uids])
+    need = np.array([needed[uid] for uid in uids])
+    given = positions(source, ratio)
+    demand = need / np.maximum(source, 1)
+    order = np.argsort(-demand, kind="stable")[:10]
+    return LengthStats(
+        ratio=ratio,
+        utterances=len(uids),
+        infeasible=float((given < need).mean()),
+        # `higher` names a ratio that some utterance asks for, never one between two.
+        covering_ratio=float(np.percentile(demand, 99.9, method="higher")),
+        positions_per_token=_percentiles(given, np.array([tokens[uid] for uid in uids])),
+        worst=tuple(uids[i] for i in order),
+    )

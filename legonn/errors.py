@@ -1,0 +1,35 @@
+"""What legonn raises when the user can mend something: one sentence that says what and how."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+__all__ = ["ConfigError", "DataError", "InterfaceMismatch", "LegonnError"]
+
+
+class LegonnError(ValueError):
+    """Any mistake that its reader can mend; commands print it without a traceback."""
+
+
+class ConfigError(LegonnError):
+    """A configuration that can't be built: an unknown key, an illegal value."""
+
+
+class InterfaceMismatch(LegonnError):
+    """Two modules whose interfaces do not fit (DESIGN 3)."""
+
+
+class DataError(LegonnError):
+    """Faults of a data set, all of them.
+
+    Parameters
+    ----------
+    summary : str
+        What was being read, and the remedy.
+    items : sequence of str
+        One line a fault, each naming file and line.
+    """
+
+    def __init__(self, summary: str, items: Sequence[str] = ()) -> None:
+        self.items = list(items)
+        super().__init__("\n  ".join([summary, *self.items]))

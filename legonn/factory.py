@@ -1,0 +1,394 @@
+"""Builds a chain from a configuration; the only registry of classes, and closed."""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from legonn.bridge import Bridge
+from legonn.chain import Chain
+from legonn.decoder import Decoder
+from legonn.encoder import LegoEncoder, Stack, TextFrontEnd
+from legonn.errors import ConfigError
+from legonn.head import Head
+from legonn.ingestor import BeamConv, Ingestor, WEmb
+from legonn.layers import Block
+from legonn.length_control import QUERIES, LengthController
+from legonn.precision import PRECISIONS
+
+__all__ = [
+    "DECODERS",
+    "ENCODERS",
+    "INGESTORS",
+    "SYSTEMS",
+    "BeamConvConfig",
+    "BridgeConfig",
+    "ChainConfig",
+    "DecoderConfig",
+    "LayerConfig",
+    "TextEncoderConfig",
+    "WEmbConfig",
+    "build_chain",
+    "parse",
+]
+
+SYSTEMS = ("lego", "attention")
+
+
+@dataclass(frozen=True)
+class LayerConfig:
+    """What all transformer layers of a part share.
+
+    Attributes
+    ----------
+    width, heads, feedforward : int
+        D, H, hidden units.
+    dropout, attention_dropout : float
+        On sublayers and embeddings; on attention weights.
+    """
+
+    width: int = 160
+    heads: int = 4
+    feedforward: int = 640
+    dropout: float = 0.1
+    attention_dropout: float = 0.1
+
+    def __post_init__(self) -> None:
+        if self.width % self.heads:
+            raise ConfigError(f"width {self.width} must be a multiple of heads {self.heads}")
+        for name in ("dropout", "attention_dropout"):
+            if not 0 <= getattr(self, name) < 1:
+                raise ConfigError(f"{name} is {getattr(self, name)}; it is a probability below 1")
+
+    def block(self, *, memory: int | None = None) -> Block:
+        """One layer; with `memory` it attends across states of that width."""
+        return Block(
+            width=self.width,
+            heads=self.heads,
+            feedforward=self.feedforward,
+            dropout=self.dropout,
+            attention_dropout=self.attention_dropout,
+            memory=memory,
+        )
+
+    def stack(self, layers: int) -> Stack:
+        """That many layers without cross-attention."""
+        return Stack([self.block() for _ in range(layers)])
+
+    def length_control(self, ratio: float, query: str) -> LengthController:
+        """A length controller of this width."""
+        if ratio <= 0:
+            raise ConfigError(f"length_ratio is {ratio}; it must be above 0")
+        if query not in QUERIES:
+            raise ConfigError(f"length_query is {query!r}; legal are {', '.join(QUERIES)}")
+        return LengthController(
+            width=self.width,
+            heads=self.heads,
+            feedforward=self.feedforward,
+            ratio=ratio,
+            query=query,  # type: ignore[arg-type]
+            dropout=self.dropout,
+            attention_dropout=self.attention_dropout,
+        )
+
+
+@dataclass(frozen=True)
+class TextEncoderConfig(LayerConfig):
+    """A text encoder; `layers_before` and `layers_after` count the layers around the length controller.
+
+    Attributes
+    ----------
+    length_ratio : float
+        K / T.
+    length_query : {"position", "source_position"}
+        See `LengthController`.
+    word_dropout : float
+        See `TextFrontEnd`.
+    """
+
+    layers_before: int = 3
+    layers_after: int = 2
+    length_ratio: float = 1.5
+    length_query: str = "position"
+    word_dropout: float = 0.0
+
+    def build(self, *, vocabulary: int, length_control: bool) -> LegoEncoder:
+        return LegoEncoder(
+            front_end=TextFrontEnd(
+                vocabulary=vocabulary,
+                width=self.width,
+                dropout=self.dropout,
+                word_dropout=self.word_dropout,
+            ),
+            before=self.stack(self.layers_before),
+            length_control=(
+                self.length_control(self.length_ratio, self.length_query)
+                if length_control
+                else None
+            ),
+            after=self.stack(self.layers_after),
+            width=self.width,
+        )
+
+
+@dataclass(frozen=True)
+class IngestorConfig:
+    """What both ingestors share; width and heads are those of the part they belong to.
+
+    Attributes
+    ----------
+    layers : int
+        Self-attention layers after the embedding.
+    """
+
+    layers: int = 2
+
+
+@dataclass(frozen=True)
+class WEmbConfig(IngestorConfig):
+    """See `WEmb`. `tie_embedding` shares the table with the decoder's embedding."""
+
+    receptive_field: int = 1
+    tie_embedding: bool = True
+    marginal_dropout: float = 0.0
+
+    def __post_init__(self) -> None:
+        if self.receptive_field < 1 or self.receptive_field % 2 == 0:
+            raise ConfigError(f"receptive_field is {self.receptive_field}; it is odd and at least 1")
+
+    def build(
+        self, layer: LayerConfig, *, vocabulary: int, embedding: Any = None
+    ) -> Ingestor:
+        from torch import nn
+
+        if embedding is None or not self.tie_embedding:
+            embedding = nn.Embedding(vocabulary, layer.width)
+            nn.init.normal_(embedding.weight, std=layer.width**-0.5)
+        return WEmb(
+            embedding=embedding,
+            stack=layer.stack(self.layers),
+            dropout=layer.dropout,
+            receptive_field=self.receptive_field,
+            marginal_dropout=self.marginal_dropout,
+        )
+
+
+@dataclass(frozen=True)
+class BeamConvConfig(IngestorConfig):
+    """See `BeamConv`. `beam` is p."""
+
+    beam: int = 4
+    embedding_width: int = 64
+    kernel: int = 3
+
+    def __post_init__(self) -> None:
+        if self.beam < 1:
+            raise ConfigError(f"beam is {self.beam}; it must be at least 1")
+        if self.kernel < 1 or self.kernel % 2 == 0:
+            raise ConfigError(f"kernel is {self.kernel}; it is odd and at least 1")
+
+    def build(self, layer: LayerConfig, *, vocabulary: int, embedding: Any = None) -> Ingestor:
+        if self.beam > vocabulary:
+            raise ConfigError(f"beam is {self.beam}, but the token list has {vocabulary} tokens")
+        return BeamConv(
+            vocabulary=vocabulary,
+            width=layer.width,
+            stack=layer.stack(self.layers),
+            dropout=layer.dropout,
+            beam=self.beam,
+            embedding_width=self.embedding_width,
+            kernel=self.kernel,
+        )
+
+
+@dataclass(frozen=True)
+class DecoderConfig(LayerConfig):
+    """See `Decoder`. The ingestor's layers have this part's width, heads and dropout."""
+
+    layers: int = 3
+    tie_output: bool = True
+    word_dropout: float = 0.0
+
+    def build(self, *, vocabulary: int, memory: int) -> Decoder:
+        return Decoder(
+            vocabulary=vocabulary,
+            width=self.width,
+            blocks=[self.block(memory=memory) for _ in range(self.layers)],
+            dropout=self.dropout,
+            tie_output=self.tie_output,
+            word_dropout=self.word_dropout,
+        )
+
+
+@dataclass(frozen=True)
+class BridgeConfig(LayerConfig):
+    """A bridge: WEmb ingestor with `layers_before` layers, length controller, `layers_after`, head.
+
+    Attributes
+    ----------
+    target : str
+        Name of the batch entry with the tokens of the marginals that it writes.
+    """
+
+    layers_before: int = 1
+    layers_after: int = 1
+    length_ratio: float = 1.0
+    length_query: str = "position"
+    target: str = "text"
+
+    def build(self, *, reads: int, writes: int) -> Bridge:
+        """`reads`, `writes`: V of the marginals on either side."""
+        return Bridge(
+            ingestor=WEmbConfig(layers=self.layers_before).build(self, vocabulary=reads),
+            length_control=self.length_control(self.length_ratio, self.length_query),
+            after=self.stack(self.layers_after),
+            width=self.width,
+            head=Head(width=self.width, vocabulary=writes, target=self.target),
+        )
+
+
+@dataclass(frozen=True)
+class ChainConfig:
+    """How the losses of a chain are weighed, see `Chain`.
+
+    Attributes
+    ----------
+    encoder_target : str
+        Batch entry with the tokens of the encoder's own interface; `text` unless a bridge follows.
+    """
+
+    label_smoothing: float = 0.1
+    encoder_target: str = "text"
+
+
+ENCODERS: dict[str, type[TextEncoderConfig]] = {"text": TextEncoderConfig}
+INGESTORS: dict[str, type[WEmbConfig] | type[BeamConvConfig]] = {
+    "wemb": WEmbConfig,
+    "beamconv": BeamConvConfig,
+}
+DECODERS: dict[str, type[DecoderConfig]] = {"transformer": DecoderConfig}
+
+C = TypeVar("C")
+
+
+def parse(kind: Callable[..., C], options: Mapping[str, Any] | None, name: str) -> C:
+    """Fill a configuration class; an unknown key is an error that names the closest.
+
+    Raises
+    ------
+    ConfigError
+        For an unknown key, or a value of the wrong type.
+    """
+    defaults = {field.name: field for field in dataclasses.fields(kind)}  # type: ignore[arg-type]
+    values = {}
+    for key, value in (options or {}).items():
+        if key not in defaults:
+            near = difflib.get_close_matches(key, defaults, 1)
+            hint = f"; did you mean {near[0]!r}?" if near else ""
+            raise ConfigError(
+                f"{name} has no option {key!r}{hint} Legal are: {', '.join(defaults)}"
+            )
+        values[key] = _like(defaults[key].default, value, f"{name}: {key}")
+    return kind(**values)
+
+
+def _like(default: Any, value: Any, name: str) -> Any:
+    """`value` as the type of `default`: YAML reads 1 where a float is meant, and lists for tuples."""
+    if isinstance(default, float) and isinstance(value, int) and not isinstance(value, bool):
+        return float(value)
+    if isinstance(default, tuple) and isinstance(value, list):
+        return tuple(value)
+    if type(value) is not type(default):
+        raise ConfigError(f"{name} is {value!r}; it wants a {type(default).__name__}")
+    return value
+
+
+def _part(registry: Mapping[str, Any], config: Mapping[str, Any], part: str, default: str) -> Any:
+    name = config.get(part) or default
+    if name not in registry:
+        raise ConfigError(f"{part} is {name!r}; legal are {', '.join(registry)}")
+    return parse(registry[name], config.get(f"{part}_conf"), f"{part}_conf")
+
+
+def _sizes(config: Mapping[str, Any], target_size: int) -> dict[str, int]:
+    """V of every interface, by the name of its targets."""
+    others = config.get("interface_token_lists") or {}
+    return {"text": target_size, **{name: len(tokens) for name, tokens in others.items()}}
+
+
+def _size(sizes: Mapping[str, int], target: str) -> int:
+    if target not in sizes:
+        raise ConfigError(
+            f"interface_token_lists has no token list for {target!r}; it has {', '.join(sizes)}"
+        )
+    return sizes[target]
+
+
+def _bridges(config: Mapping[str, Any], reads: str, sizes: Mapping[str, int]) -> list[Bridge]:
+    built = []
+    for i, options in enumerate(config.get("bridges") or []):
+        bridge = parse(BridgeConfig, options, f"bridges[{i}]")
+        built.append(
+            bridge.build(reads=_size(sizes, reads), writes=_size(sizes, bridge.target))
+        )
+        reads = bridge.target
+    if reads != "text":
+        raise ConfigError(f"the decoder reads 'text', but the last interface writes {reads!r}")
+    return built
+
+
+def build_chain(config: Mapping[str, Any], *, source_size: int, target_size: int) -> Chain:
+    """Build the chain that `config` describes.
+
+    Parameters
+    ----------
+    config : mapping
+        `system`; `encoder`, `ingestor`, `decoder`, each with `<part>_conf`; `bridges` (a list of
+        `BridgeConfig` options) with `interface_token_lists` (token lists by target name); `chain_conf`,
+        `ctc_weight`, `ce_weight`, `precision`.
+    source_size, target_size : int
+        V of the source and of the decoder.
+
+    Raises
+    ------
+    ConfigError
+        For an unknown name or key, or an illegal value.
+    """
+    _check_names(config)
+    losses = parse(ChainConfig, config.get("chain_conf"), "chain_conf")
+    encoder = _part(ENCODERS, config, "encoder", "text")
+    reader = _part(DECODERS, config, "decoder", "transformer")
+    lego = config.get("system", "lego") == "lego"
+    sizes = _sizes(config, target_size)
+    # A plain decoder attends to the encoder's states, a LegoNN decoder to its own ingestor's.
+    decoder = reader.build(vocabulary=target_size, memory=reader.width if lego else encoder.width)
+    return Chain(
+        encoder=encoder.build(vocabulary=source_size, length_control=lego),
+        head=_head(encoder.width, losses.encoder_target, sizes) if lego else None,
+        bridges=_bridges(config, losses.encoder_target, sizes) if lego else (),
+        ingestor=(
+            _part(INGESTORS, config, "ingestor", "wemb").build(
+                reader, vocabulary=target_size, embedding=decoder.embedding
+            )
+            if lego
+            else None
+        ),
+        decoder=decoder,
+        ctc_weight=float(config.get("ctc_weight", 1.0)),
+        ce_weight=float(config.get("ce_weight", 1.0)),
+        label_smoothing=losses.label_smoothing,
+        precision=config.get("precision", "auto"),
+    )
+
+
+def _head(width: int, target: str, sizes: Mapping[str, int]) -> Head:
+    return Head(width=width, vocabulary=_size(sizes, target), target=target)
+
+
+def _check_names(config: Mapping[str, Any]) -> None:
+    for key, default, legal in (("system", "lego", SYSTEMS), ("precision", "auto", PRECISIONS)):
+        if config.get(key, default) not in legal:
+            raise ConfigError(f"{key} is {config[key]!r}; legal are {', '.join(legal)}")

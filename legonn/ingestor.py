@@ -1,0 +1,130 @@
+"""Ingestors: how a module reads marginals (paper section III-B and III-C)."""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+
+import torch
+from torch import Tensor, nn
+
+from legonn.encoder import Stack
+from legonn.interface import Marginals
+from legonn.layers import Dropout, sinusoids
+
+__all__ = ["BeamConv", "Ingestor", "WEmb"]
+
+
+class Ingestor(nn.Module, ABC):
+    """Marginals (B, K, V) -> states (B, K, D): `embed`, then positions, then self-attention layers."""
+
+    kind: str
+
+    def __init__(self, *, stack: Stack, width: int, dropout: float) -> None:
+        super().__init__()
+        self.stack = stack
+        self.norm = nn.LayerNorm(width)
+        self.dropout = Dropout(dropout)
+
+    @abstractmethod
+    def embed(self, marginals: Marginals) -> Tensor:
+        """Marginals (B, K, V) -> (B, K, D), before position and layers."""
+
+    def forward(self, marginals: Marginals) -> Tensor:
+        """Marginals (B, K, V) -> (B, K, D)."""
+        x = self.embed(marginals)
+        places = torch.arange(x.size(1), device=x.device)
+        x = self.dropout(x + sinusoids(places, x.size(2)))
+        return self.norm(self.stack(x, marginals.lengths))
+
+
+class WEmb(Ingestor):
+    """Weighted embedding: the expected embedding under the marginals. Differentiable.
+
+    Parameters
+    ----------
+    embedding : nn.Embedding
+        (V, D); the decoder's own where the two are tied.
+    receptive_field : int
+        R: each output mixes R neighbouring positions; 1 mixes none.
+    marginal_dropout : float
+        Probability that a position's distribution is hidden in training *(ours)*: the decoder learns to
+        live with marginals that are worse than those it was trained behind.
+    """
+
+    kind = "wemb"
+
+    def __init__(
+        self,
+        *,
+        embedding: nn.Embedding,
+        stack: Stack,
+        dropout: float,
+        receptive_field: int = 1,
+        marginal_dropout: float = 0.0,
+    ) -> None:
+        width = embedding.embedding_dim
+        super().__init__(stack=stack, width=width, dropout=dropout)
+        self.embedding = embedding
+        self.scale = math.sqrt(width)
+        self.marginal_dropout = marginal_dropout
+        self.mix = _window(width, width, receptive_field) if receptive_field > 1 else None
+
+    def embed(self, marginals: Marginals) -> Tensor:
+        """Marginals (B, K, V) -> (B, K, D)."""
+        x = torch.matmul(marginals.probs(), self.embedding.weight) * self.scale  # (B, K, D)
+        if self.training and self.marginal_dropout > 0:
+            kept = torch.rand(x.shape[:2], device=x.device) >= self.marginal_dropout
+            x = x * kept[..., None]
+        return x if self.mix is None else _along_positions(self.mix, x, marginals.lengths)
+
+
+class BeamConv(Ingestor):
+    """Only the indices of the p best tokens of each position, embedded, joined and convolved.
+
+    Indices carry no gradient: the encoder learns from CTC alone, this side from cross-entropy alone.
+
+    Parameters
+    ----------
+    beam : int
+        p, part of the contract.
+    embedding_width : int
+        Width of one token's embedding; the p of them are concatenated *(ours)*.
+    kernel : int
+        Positions that the convolution spans; odd.
+    """
+
+    kind = "beamconv"
+
+    def __init__(
+        self,
+        *,
+        vocabulary: int,
+        width: int,
+        stack: Stack,
+        dropout: float,
+        beam: int,
+        embedding_width: int,
+        kernel: int,
+    ) -> None:
+        super().__init__(stack=stack, width=width, dropout=dropout)
+        self.beam = beam
+        self.embedding = nn.Embedding(vocabulary, embedding_width)
+        self.convolution = _window(beam * embedding_width, width, kernel)
+
+    def embed(self, marginals: Marginals) -> Tensor:
+        """Marginals (B, K, V) -> (B, K, D)."""
+        x = self.embedding(marginals.top(self.beam)).flatten(2)  # (B, K, p*E)
+        return _along_positions(self.convolution, self.dropout(x), marginals.lengths)
+
+
+def _window(width_in: int, width_out: int, kernel: int) -> nn.Conv1d:
+    if kernel % 2 == 0:
+        raise ValueError(f"a window of {kernel} positions has no middle; use an odd number")
+    return nn.Conv1d(width_in, width_out, kernel, padding=kernel // 2)
+
+
+def _along_positions(convolution: nn.Conv1d, x: Tensor, lengths: Tensor) -> Tensor:
+    """(B, K, E) -> (B, K, D). Padding is zeroed first, so that a batch gives what each utterance alone gives."""
+    inside = torch.arange(x.size(1), device=x.device)[None, :] < lengths[:, None]
+    return convolution((x * inside[..., None]).transpose(1, 2)).transpose(1, 2)

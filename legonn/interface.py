@@ -1,0 +1,204 @@
+"""What passes between two modules: `Marginals`, the value, and `Interface`, its contract (DESIGN 2 and 3)."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+import yaml
+from torch import Tensor
+from torch.nn import functional
+
+from legonn.errors import ConfigError, InterfaceMismatch
+
+__all__ = ["BLANK", "Interface", "Marginals", "feasible", "positions_needed"]
+
+BLANK = 0
+
+
+def positions_needed(targets: Tensor, lengths: Tensor) -> Tensor:
+    """Fewest positions from which CTC can emit each target: U plus its equal neighbours. (B, U), (B,) -> (B,)."""
+    inside = torch.arange(1, targets.size(1), device=targets.device)[None, :] < lengths[:, None]
+    repeats = ((targets[:, 1:] == targets[:, :-1]) & inside).sum(dim=1)
+    return lengths + repeats
+
+
+def feasible(positions: Tensor, targets: Tensor, lengths: Tensor) -> Tensor:
+    """Whether CTC can emit each target from that many positions: (B,), (B, U), (B,) -> bool (B,)."""
+    return positions >= positions_needed(targets, lengths)
+
+
+@dataclass(frozen=True)
+class Marginals:
+    """A sequence of distributions over a fixed token list, blank included (paper section III-A).
+
+    Attributes
+    ----------
+    log_probs : Tensor
+        (B, K, V), the output of a log-softmax.
+    lengths : Tensor
+        int64 (B,): how many of the K positions are real.
+    """
+
+    log_probs: Tensor
+    lengths: Tensor
+
+    def probs(self) -> Tensor:
+        """(B, K, V)."""
+        return self.log_probs.exp()
+
+    def greedy(self) -> list[list[int]]:
+        """The best token at each position, equal neighbours merged, blanks dropped: one list of ids an utterance."""
+        best = self.log_probs.argmax(dim=-1).tolist()
+        return [
+            _collapse(ids[:length]) for ids, length in zip(best, self.lengths.tolist(), strict=True)
+        ]
+
+    def top(self, beam: int) -> Tensor:
+        """Ids of the `beam` best tokens at each position, best first: int64 (B, K, beam). Carries no gradient."""
+        return self.log_probs.detach().topk(beam, dim=-1).indices
+
+    def entropy(self) -> Tensor:
+        """Entropy of each position in nats: (B, K)."""
+        return -(self.probs() * self.log_probs).sum(dim=-1)
+
+    def ctc_loss(self, targets: Tensor, lengths: Tensor) -> Tensor:
+        """Negative log-likelihood in nats of each target under CTC: (B, U), (B,) -> (B,).
+
+        A target that can't be emitted from its positions gives zero, with zero gradient; count those with `feasible`.
+        """
+        return functional.ctc_loss(
+            self.log_probs.float().transpose(0, 1),  # (B, K, V) -> (K, B, V)
+            targets,
+            self.lengths,
+            lengths,
+            blank=BLANK,
+            reduction="none",
+            zero_infinity=True,
+        )
+
+
+def _collapse(ids: list[int]) -> list[int]:
+    merged = [token for i, token in enumerate(ids) if i == 0 or token != ids[i - 1]]
+    return [token for token in merged if token != BLANK]
+
+
+@dataclass(frozen=True)
+class Interface:
+    """The contract of one interface: what an encoder emits and a decoder expects (DESIGN 3).
+
+    Attributes
+    ----------
+    tokens : tuple of str
+        The token list; its order is the id.
+    blank : int
+        Id of CTC's blank.
+    unit : str
+        bpe, char, word or phn.
+    tokenizer_sha256 : str
+        Of the tokenizer's model file; empty where the unit needs none.
+    case, punctuation : str, bool
+        How the text was normalised.
+    ingestor : str
+        wemb or beamconv: what the reading side does with the marginals.
+    beam : int or None
+        p of BeamConv: how many tokens of each position it reads.
+    positions_per_token : tuple of three floats or None
+        K/U seen in training: percentiles 1, 50 and 99.
+    provenance : dict
+        Training set, date, source revision, parents.
+    """
+
+    tokens: tuple[str, ...]
+    blank: int = BLANK
+    unit: str = "bpe"
+    tokenizer_sha256: str = ""
+    case: str = "tc"
+    punctuation: bool = True
+    ingestor: str = "wemb"
+    beam: int | None = None
+    positions_per_token: tuple[float, float, float] | None = None
+    provenance: dict[str, Any] = field(default_factory=dict)
+
+    def check_fits(self, reader: Interface, *, writer_name: str, reader_name: str) -> list[str]:
+        """Check that a module with interface `reader` can read what this one writes.
+
+        Returns
+        -------
+        list of str
+            Warnings: fits, but was not seen in training.
+
+        Raises
+        ------
+        InterfaceMismatch
+            Naming both modules, what differs, and what to do.
+        """
+        difference = self._difference(reader)
+        if difference:
+            raise InterfaceMismatch(
+                f"{writer_name} does not fit {reader_name}: {difference}. Train the encoder with the "
+                f"decoder's token list and tokenizer (--token_listdir), or put a bridge between them."
+            )
+        return self._range_warnings(reader, writer_name, reader_name)
+
+    def _difference(self, reader: Interface) -> str:
+        if self.tokens != reader.tokens:
+            return _token_difference(self.tokens, reader.tokens)
+        if self.blank != reader.blank:
+            return f"the blank is id {self.blank} on the one side and id {reader.blank} on the other"
+        if self.tokenizer_sha256 != reader.tokenizer_sha256:
+            return (
+                f"same tokens, but the tokenizer's model file has SHA-256 {self.tokenizer_sha256[:12]}... "
+                f"on the one side and {reader.tokenizer_sha256[:12]}... on the other"
+            )
+        return ""
+
+    def _range_warnings(self, reader: Interface, writer_name: str, reader_name: str) -> list[str]:
+        mine, theirs = self.positions_per_token, reader.positions_per_token
+        if mine is None or theirs is None or theirs[0] <= mine[1] <= theirs[2]:
+            return []
+        return [
+            f"{writer_name} gives {mine[1]:.2f} positions a token at the median; {reader_name} saw "
+            f"{theirs[0]:.2f} to {theirs[2]:.2f} in training. Set length_ratio at composition."
+        ]
+
+    def save(self, path: Path) -> None:
+        """Write as YAML."""
+        from legonn.data.atomic import write_atomic
+
+        document = dataclasses.asdict(self)
+        document["tokens"] = list(self.tokens)
+        if self.positions_per_token is not None:
+            document["positions_per_token"] = list(self.positions_per_token)
+        write_atomic(path, yaml.safe_dump(document, allow_unicode=True, sort_keys=False))
+
+    @classmethod
+    def load(cls, path: Path) -> Interface:
+        """Read what `save` wrote.
+
+        Raises
+        ------
+        ConfigError
+            If the file is absent, is no YAML mapping, or has unknown keys.
+        """
+        try:
+            document = yaml.safe_load(path.read_text(encoding="utf-8"))
+            document["tokens"] = tuple(document["tokens"])
+            if document.get("positions_per_token") is not None:
+                document["positions_per_token"] = tuple(document["positions_per_token"])
+            return cls(**document)
+        except (OSError, yaml.YAMLError, TypeError, KeyError) as error:
+            raise ConfigError(f"{path} is no interface description: {error}") from error
+
+
+def _token_difference(mine: tuple[str, ...], theirs: tuple[str, ...]) -> str:
+    rows = [
+        f"id {i}: {a!r} against {b!r}"
+        for i, (a, b) in enumerate(zip(mine, theirs, strict=False))
+        if a != b
+    ]
+    size = f"token lists differ ({len(mine)} and {len(theirs)} tokens"
+    return f"{size}; first differences {', '.join(rows[:3])})" if rows else f"{size})"

@@ -1,0 +1,70 @@
+"""The output length controller: any T states in, exactly K positions out (paper section III-D)."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+from legonn.layers import Block, padding_bias, sinusoids
+
+__all__ = ["QUERIES", "LengthController", "output_lengths"]
+
+QUERIES = ("position", "source_position")
+
+
+def output_lengths(lengths: Tensor, ratio: float) -> Tensor:
+    """K = ceil(T x ratio), at least 1: (B,) -> int64 (B,).
+
+    The small subtrahend keeps a product such as 10 x 1.1 = 11.000000000000002 from becoming 12.
+    """
+    return (lengths.double() * ratio - 1e-6).ceil().long().clamp(min=1)
+
+
+class LengthController(nn.Module):
+    """K positional queries cross-attend to T states.
+
+    Parameters
+    ----------
+    ratio : float
+        K / T: above 1 for text, far below 1 for speech frames.
+    query : {"position", "source_position"}
+        What position k asks with: the encoding of k itself, or of the place k / ratio that it stands for
+        among the states *(ours)*.
+    """
+
+    def __init__(
+        self,
+        *,
+        width: int,
+        heads: int,
+        feedforward: int,
+        ratio: float,
+        query: Literal["position", "source_position"],
+        dropout: float,
+        attention_dropout: float,
+    ) -> None:
+        super().__init__()
+        self.ratio = ratio
+        self.query = query
+        self.width = width
+        self.block = Block(
+            width=width,
+            heads=heads,
+            feedforward=feedforward,
+            dropout=dropout,
+            attention_dropout=attention_dropout,
+            memory=width,
+            self_attention=False,
+        )
+
+    def forward(self, x: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
+        """(B, T, D), (B,) -> (B, K, D), (B,)."""
+        positions = output_lengths(lengths, self.ratio)
+        places = torch.arange(int(positions.max()), device=x.device).float()
+        if self.query == "source_position":
+            places = places / self.ratio
+        queries = sinusoids(places, self.width).expand(x.size(0), -1, -1)  # (B, K, D)
+        out = self.block(queries, None, x, padding_bias(lengths, x.size(1)))
+        return out, positions

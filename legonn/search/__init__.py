@@ -1,0 +1,42 @@
+"""Decoding: options, beam search through ESPnet's scorer interfaces, and whole texts."""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from legonn.search.beam import BeamSearch, Found
+    from legonn.search.ctc_prefix import CTCPrefixScorer
+    from legonn.search.options import MODES, DecodingOptions
+    from legonn.search.strategies import decode_batch
+    from legonn.search.translator import Hypothesis, Translator
+
+__all__ = [
+    "MODES",
+    "BeamSearch",
+    "CTCPrefixScorer",
+    "DecodingOptions",
+    "Found",
+    "Hypothesis",
+    "Translator",
+    "decode_batch",
+]
+
+_HOMES = {
+    "MODES": "options",
+    "DecodingOptions": "options",
+    "BeamSearch": "beam",
+    "Found": "beam",
+    "CTCPrefixScorer": "ctc_prefix",
+    "decode_batch": "strategies",
+    "Hypothesis": "translator",
+    "Translator": "translator",
+}
+
+
+def __getattr__(name: str) -> Any:
+    # Lazy, so that `legonn decode --help` can show the options without importing torch.
+    if name not in _HOMES:
+        raise AttributeError(f"module 'legonn.search' has no attribute {name!r}")
+    return getattr(importlib.import_module(f"legonn.search.{_HOMES[name]}"), name)

@@ -1,0 +1,264 @@
+"""What decoding reads and writes: plain lines, Kaldi text files, and ESPnet's result folders."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, BinaryIO
+
+from legonn.data.folder import read_lines, read_text
+from legonn.errors import ConfigError, DataError, LegonnError
+
+if TYPE_CHECKING:
+    from legonn.search.translator import Hypothesis
+
+__all__ = ["FORMATS", "Lines", "Writer", "open_writer", "read_input", "stream_lines"]
+
+FORMATS = ("auto", "kaldi", "lines")
+
+
+@dataclass(frozen=True)
+class Lines:
+    """Input, or a part of it.
+
+    Attributes
+    ----------
+    name : str
+        The file, as messages call it.
+    numbers : sequence of int
+        Line numbers in the file, from 1.
+    texts : sequence of str
+        What to translate.
+    ids : sequence of str or None
+        Utterance ids; None of plain lines.
+    """
+
+    name: str
+    numbers: Sequence[int]
+    texts: Sequence[str]
+    ids: Sequence[str] | None = None
+
+    def windows(self, size: int) -> Iterator[Lines]:
+        """The same in parts of at most `size` lines."""
+        for start in range(0, len(self.texts), size):
+            part = slice(start, start + size)
+            ids = None if self.ids is None else self.ids[part]
+            yield Lines(self.name, self.numbers[part], self.texts[part], ids)
+
+
+def read_input(path: str, *, form: str = "auto", key_file: str | None = None) -> Lines:
+    """Read a file whole, so that all its faults are told at once and before any work.
+
+    Parameters
+    ----------
+    path : str
+        The file; `-` is standard input.
+    form : {"auto", "kaldi", "lines"}
+        auto: Kaldi where the file's name is `text` or `text.*` or there are keys, else plain lines.
+    key_file : str, optional
+        Of a Kaldi file only the ids that begin this file's lines.
+
+    Raises
+    ------
+    DataError
+        If a file is absent or can't be read; names every line that isn't UTF-8, repeats an id or
+        lacks one, and every key that the input lacks.
+    """
+    if form == "auto":
+        named = Path(path).name.split(".")[0] == "text"
+        form = "kaldi" if named or key_file else "lines"
+    if form == "lines" and key_file:
+        raise ConfigError(
+            "--key_file picks ids, and plain lines have none; use --input_format kaldi"
+        )
+    try:
+        if form == "lines":
+            with _open_input(path) as file:
+                return _plain(path, file)
+        return _kaldi("/dev/stdin" if path == "-" else path, key_file)
+    except OSError as error:
+        raise DataError(f"can't read {error.filename or path}: {error.strerror}") from error
+
+
+@contextmanager
+def _open_input(path: str) -> Iterator[IO[bytes]]:
+    if path == "-":
+        yield sys.stdin.buffer
+    else:
+        with open(path, "rb") as file:
+            yield file
+
+
+def _plain(path: str, file: IO[bytes]) -> Lines:
+    name = "<stdin>" if path == "-" else path
+    texts = _decode([line for line in file], name, 1)
+    return Lines(name, range(1, len(texts) + 1), texts)
+
+
+def _decode(lines: Sequence[bytes], name: str, first: int) -> list[str]:
+    texts, faults = [], []
+    for number, line in enumerate(lines, first):
+        try:
+            texts.append(line.rstrip(b"\r\n").decode("utf-8"))
+        except UnicodeDecodeError as error:
+            faults.append(f"{name}:{number}: not UTF-8 at byte {error.start + 1}")
+    if faults:
+        raise DataError(
+            f"{len(faults)} lines of {name} are not UTF-8; convert them, for example with iconv:",
+            faults,
+        )
+    return texts
+
+
+def _kaldi(path: str, key_file: str | None) -> Lines:
+    texts = read_text(path)
+    numbers = {utt_id: number for number, utt_id in enumerate(texts, 1)}
+    keys = list(texts) if key_file is None else _keys(key_file, path, numbers)
+    return Lines(path, [numbers[key] for key in keys], [texts[key] for key in keys], keys)
+
+
+def _keys(key_file: str, path: str, known: dict[str, int]) -> list[str]:
+    keys: list[str] = []
+    faults = []
+    for number, line in read_lines(key_file):
+        key = line.decode("utf-8", errors="replace").partition(" ")[0]
+        if key in known:
+            keys.append(key)
+        else:
+            faults.append(f"{key_file}:{number}: {key}")
+    if faults:
+        raise DataError(f"{len(faults)} keys of {key_file} are not in {path}:", faults)
+    return keys
+
+
+def stream_lines(file: BinaryIO) -> Iterator[Lines]:
+    """Lines as they come: of a person's typing one at a time, of a pipe what has arrived.
+
+    Raises
+    ------
+    DataError
+        At lines that aren't UTF-8.
+    """
+    pending, number = b"", 1
+    while True:
+        arrived = file.read1(1 << 16)  # type: ignore[attr-defined]  # waits only when there is nothing
+        whole, end, rest = (pending + arrived).rpartition(b"\n")
+        lines = whole.split(b"\n") if end else []
+        pending = rest
+        if not arrived and pending:
+            lines, pending = [pending], b""
+        if lines:
+            texts = _decode(lines, "<stdin>", number)
+            yield Lines("<stdin>", range(number, number + len(texts)), texts)
+            number += len(texts)
+        if not arrived:
+            return
+
+
+class Writer(ABC):
+    """Where hypotheses go."""
+
+    @abstractmethod
+    def write(self, lines: Lines, hypotheses: Sequence[Sequence[Hypothesis]]) -> None:
+        """Write the hypotheses of some lines, in the order of the input."""
+
+
+class _Texts(Writer):
+    """The best translation of each line; before it the id, where there is one."""
+
+    def __init__(self, file: IO[str]) -> None:
+        self.file = file
+
+    def write(self, lines: Lines, hypotheses: Sequence[Sequence[Hypothesis]]) -> None:
+        for i, found in enumerate(hypotheses):
+            key = "" if lines.ids is None else f"{lines.ids[i]} "
+            self.file.write(f"{key}{found[0].text}\n")
+        self.file.flush()
+
+
+class _Folder(Writer):
+    """ESPnet's `1best_recog/{text,token,score}`, `2best_recog/...`."""
+
+    NAMES = ("text", "token", "score")  # the first to be opened is the last to be renamed
+
+    def __init__(self, files: Sequence[dict[str, IO[str]]]) -> None:
+        self.files = files
+
+    def write(self, lines: Lines, hypotheses: Sequence[Sequence[Hypothesis]]) -> None:
+        assert lines.ids is not None
+        for utt_id, found in zip(lines.ids, hypotheses, strict=True):
+            for one, files in zip(found, self.files, strict=False):
+                files["text"].write(f"{utt_id} {one.text}\n")
+                files["token"].write(f"{utt_id} {' '.join(one.tokens)}\n")
+                files["score"].write(f"{utt_id} {one.score:.6f}\n")
+        for files in self.files:
+            for file in files.values():
+                file.flush()
+
+
+@contextmanager
+def open_writer(output: str, *, ids: bool, nbest: int = 1) -> Iterator[Writer]:
+    """A writer whose files appear, whole, when the block ends well, and not at all otherwise.
+
+    Parameters
+    ----------
+    output : str
+        `-` is standard output. Else a folder where the input has ids, and a file where it hasn't.
+    ids : bool
+        Whether the input has ids.
+    nbest : int
+        How many `<n>best_recog` a folder gets.
+
+    Raises
+    ------
+    ConfigError
+        If `output` is a folder and there are no ids, or a file and there are.
+    LegonnError
+        If it can't be written.
+    """
+    if output == "-":
+        yield _Texts(sys.stdout)
+        return
+    path = Path(output)
+    if path.exists() and path.is_dir() != ids:
+        raise ConfigError(
+            f"--output {output} is a {'file' if ids else 'folder'}; input "
+            f"{'with ids gives a folder' if ids else 'without ids gives a file'}"
+        )
+    with contextlib.ExitStack() as stack:
+        if not ids:
+            yield _Texts(stack.enter_context(_whole(path)))
+            return
+        yield _Folder(
+            [
+                {
+                    name: stack.enter_context(_whole(path / f"{n}best_recog" / name))
+                    for name in _Folder.NAMES
+                }
+                for n in range(1, nbest + 1)
+            ]
+        )
+
+
+@contextmanager
+def _whole(path: Path) -> Iterator[IO[str]]:
+    """A file that grows as `<name>.tmp` and is renamed at the end."""
+    temporary = path.with_name(f"{path.name}.tmp")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with temporary.open("w", encoding="utf-8", newline="\n") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    except OSError as error:
+        raise LegonnError(f"can't write {path}: {error.strerror or error}") from error
+    finally:
+        with contextlib.suppress(OSError):
+            temporary.unlink()

@@ -1,0 +1,44 @@
+"""Counted warnings about what was decoded."""
+
+from __future__ import annotations
+
+from legonn.search.files import Lines
+from legonn.search.translator import Translator
+
+__all__ = ["Notes"]
+
+SHOWN = 5
+
+
+class Notes:
+    """Counts lines that are empty, and lines with what the source vocabulary lacks."""
+
+    def __init__(self) -> None:
+        self.empty: list[str] = []
+        self.unknown: list[str] = []
+
+    def look(self, translator: Translator, lines: Lines) -> None:
+        """Look at some lines."""
+        for number, text in zip(lines.numbers, lines.texts, strict=True):
+            place = f"{lines.name}:{number}"
+            if not text.strip():
+                self.empty.append(place)
+            unknown = translator.unknown(text)
+            if unknown:
+                seen = ", ".join(dict.fromkeys(repr(token.strip("\u2581")) for token in unknown))
+                self.unknown.append(f"{place} ({seen})")
+
+    def warnings(self) -> list[str]:
+        """One message for each kind that occurred, with the first places."""
+        kinds = [
+            (self.empty, "empty lines gave empty translations"),
+            (self.unknown, "lines have tokens that the source vocabulary lacks, read as <unk>"),
+        ]
+        return [
+            f"warning: {len(places)} {what}: {_first(places)}" for places, what in kinds if places
+        ]
+
+
+def _first(places: list[str]) -> str:
+    more = len(places) - SHOWN
+    return ", ".join(places[:SHOWN]) + (f" and {more} more" if more > 0 else "")

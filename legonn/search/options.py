@@ -1,0 +1,112 @@
+"""The options of decoding. Without torch, so that `legonn decode --help` answers at once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from legonn.errors import ConfigError
+
+__all__ = ["MODES", "DecodingOptions"]
+
+MODES = ("attention", "joint", "ctc_greedy")
+
+
+@dataclass(frozen=True)
+class DecodingOptions:
+    """How to decode. A key of `conf/decode.yaml` is a field's name.
+
+    Attributes
+    ----------
+    mode : {"attention", "joint", "ctc_greedy"}
+        attention: beam search with the decoder; joint: with the decoder and the CTC of the last
+        interface; ctc_greedy: no decoder, the best token at each position of the last interface.
+    beam_size : int
+        Hypotheses kept at each step.
+    length_penalty : float
+        alpha: finished hypotheses are compared by score / U**alpha, U their tokens with `<eos>`.
+        1 is the mean log-probability (ESPnet's `normalize_length`), 0 compares sums and so favours
+        short output. Choose it on the validation set.
+    ctc_weight : float
+        Of the CTC score in `joint`, between 0 and 1; the decoder's is the rest.
+    maxlenratio, minlenratio : float
+        Most and fewest tokens, `<eos>` not counted, as a multiple of the K positions that the
+        decoder reads; a negative number is an absolute count. `maxlenratio` 0: 2 K + 10 (ESPnet's
+        0 means K, which would cut a plain encoder-decoder off at the length of its source).
+    nbest : int
+        Hypotheses given for each input, at most `beam_size`; `ctc_greedy` gives one.
+    batch_size : int
+        Inputs of equal length that are searched together; changes the speed, not the result.
+    precision : {"fp32", "bf16", "auto"}
+        Of the matrix products.
+    """
+
+    mode: str = "attention"
+    beam_size: int = 5
+    length_penalty: float = 1.0
+    ctc_weight: float = 0.3
+    maxlenratio: float = 0.0
+    minlenratio: float = 0.0
+    nbest: int = 1
+    batch_size: int = 32
+    precision: str = "fp32"
+
+    def __post_init__(self) -> None:
+        checks = [
+            ("mode", self.mode in MODES, f"legal are {', '.join(MODES)}"),
+            ("beam_size", self.beam_size >= 1, "it must be at least 1"),
+            ("length_penalty", self.length_penalty >= 0, "it must be at least 0"),
+            ("ctc_weight", 0 <= self.ctc_weight <= 1, "it must lie between 0 and 1"),
+            ("nbest", 1 <= self.nbest <= self.beam_size, "legal are 1 to beam_size"),
+            ("batch_size", self.batch_size >= 1, "it must be at least 1"),
+            ("precision", self.precision in ("fp32", "bf16", "auto"), "legal are fp32, bf16, auto"),
+        ]  # fmt: skip
+        for name, legal, remedy in checks:
+            if not legal:
+                raise ConfigError(f"{name} is {getattr(self, name)!r}; {remedy}")
+
+    def limits(self, positions: int) -> tuple[int, int]:
+        """Fewest and most tokens for an input of K = `positions`, `<eos>` not counted."""
+        if self.maxlenratio == 0:
+            most = 2 * positions + 10
+        else:
+            most = max(1, _length(self.maxlenratio, positions))
+        return min(_length(self.minlenratio, positions), most), most
+
+    @classmethod
+    def load(
+        cls, path: str | Path | None = None, overrides: Mapping[str, Any] | None = None
+    ) -> DecodingOptions:
+        """Options of a YAML file, if any, then of `overrides`.
+
+        Raises
+        ------
+        ConfigError
+            If the file can't be read, for an unknown key (the closest is named), and for an illegal
+            value.
+        """
+        from legonn.factory import parse  # imports torch
+
+        values = {} if path is None else _read_mapping(Path(path))
+        return parse(cls, {**values, **(overrides or {})}, "decode" if path is None else str(path))
+
+
+def _length(ratio: float, positions: int) -> int:
+    """ESPnet's reading of a length ratio: a multiple of `positions`, or if negative a length."""
+    return int(-ratio) if ratio < 0 else int(ratio * positions)
+
+
+def _read_mapping(path: Path) -> dict[str, Any]:
+    import yaml
+
+    try:
+        document = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise ConfigError(f"{path} is no decoding configuration: {error}") from error
+    if document is None:
+        return {}
+    if not isinstance(document, dict):
+        raise ConfigError(f"{path} is no decoding configuration: it must be 'key: value' lines")
+    return document

@@ -1,0 +1,80 @@
+"""How far a long decoding has come, on standard error."""
+
+from __future__ import annotations
+
+import sys
+import time
+from types import TracebackType
+from typing import Any, TextIO
+
+__all__ = ["Progress"]
+
+
+class Progress:
+    """A bar on a terminal; elsewhere, as in a job's log, a line every `interval` seconds.
+
+    Parameters
+    ----------
+    total : int
+        Lines to do.
+    stream : TextIO, optional
+        Standard error by default.
+    interval : float
+        Seconds.
+    clock : callable
+        Seconds now; for tests.
+    """
+
+    def __init__(
+        self,
+        total: int,
+        *,
+        stream: TextIO | None = None,
+        interval: float = 30.0,
+        clock: Any = time.monotonic,
+    ) -> None:
+        self.total = total
+        self.done = 0
+        self.stream = stream or sys.stderr
+        self.interval = interval
+        self.clock = clock
+        self.began = self.told = clock()
+        self.bar: Any = None
+
+    def __enter__(self) -> Progress:
+        if self.stream.isatty():
+            from tqdm import tqdm
+
+            self.bar = tqdm(total=self.total, file=self.stream, unit="line", leave=False)
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self.bar is not None:
+            self.bar.close()
+
+    def add(self, count: int) -> None:
+        """Note that `count` more lines are done."""
+        self.done += count
+        if self.bar is not None:
+            self.bar.update(count)
+            return
+        now = self.clock()
+        if self.done and now - self.told >= self.interval:
+            self.told = now
+            left = (now - self.began) * (self.total - self.done) / self.done
+            print(
+                f"legonn decode: {self.done}/{self.total} lines, {left:.0f} s left",
+                file=self.stream,
+                flush=True,
+            )
+
+    def summary(self) -> str:
+        """What was done, and how fast."""
+        seconds = self.clock() - self.began
+        each = 1000 * seconds / max(1, self.done)
+        return f"{self.done} lines in {seconds:.1f} s, {each:.1f} ms a line"

@@ -1,0 +1,226 @@
+"""LegoTask: the only file that knows ESPnet's arguments."""
+
+from __future__ import annotations
+
+import argparse
+import datetime
+import logging
+import shutil
+from collections.abc import Callable, Collection
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from espnet2.tasks.abs_task import AbsTask
+from espnet2.train.collate_fn import CommonCollateFn
+from espnet2.utils.nested_dict_action import NestedDictAction
+from espnet2.utils.types import str_or_none
+
+from legonn.chain import Chain
+from legonn.data.lengths import positions_per_token
+from legonn.environment import revision
+from legonn.errors import ConfigError
+from legonn.factory import DECODERS, ENCODERS, INGESTORS, SYSTEMS, build_chain, parse
+from legonn.interface import Interface
+from legonn.precision import PRECISIONS
+from legonn.tokenizer import TOKEN_TYPES, TextCodec, check_token_list, file_sha256, read_token_list
+from legonn.trainer import LegoTrainer
+
+__all__ = ["LegoTask", "Preprocessor"]
+
+MODELS = {"bpemodel": "bpe.model", "src_bpemodel": "src_bpe.model"}
+
+
+class Preprocessor:
+    """Text of each entry to ids; with `count_positions`, also what CTC needs, for the statistics stage.
+
+    Parameters
+    ----------
+    codecs : dict
+        By entry name: `src_text`, `text`, and the targets of further interfaces.
+    count_positions : bool
+        Add `<name>_positions` of size U + equal neighbours: ESPnet's statistics stage writes its shape.
+    """
+
+    def __init__(self, codecs: dict[str, TextCodec], *, count_positions: bool) -> None:
+        self.codecs = codecs
+        self.count_positions = count_positions
+
+    def __call__(self, uid: str, data: dict[str, Any]) -> dict[str, np.ndarray]:
+        """One utterance as the data loader read it -> arrays of ids."""
+        ids = {name: self.codecs[name].encode(text) for name, text in data.items()}
+        if self.count_positions:
+            for name in [name for name in ids if name != "src_text"]:
+                repeats = int((ids[name][1:] == ids[name][:-1]).sum())
+                ids[f"{name}_positions"] = np.zeros(len(ids[name]) + repeats, dtype=np.int64)
+        return ids
+
+
+class LegoTask(AbsTask):
+    """Trains a chain with ESPnet's Trainer, iterators, statistics and distributed launch."""
+
+    num_optimizers = 1
+    class_choices_list: list[Any] = []
+    trainer = LegoTrainer
+
+    @classmethod
+    def add_task_arguments(cls, parser: argparse.ArgumentParser) -> None:
+        """The chain, its tokens and its losses; all else is ESPnet's."""
+        required = parser.get_default("required")
+        required += ["src_token_list", "token_list"]
+        # Attention plots need ESPnet's own attention modules.
+        parser.set_defaults(num_att_plot=0)
+        _add_chain(parser.add_argument_group("The chain (DESIGN 2)"))
+        _add_tokens(parser.add_argument_group("Tokens"))
+
+    @classmethod
+    def build_collate_fn(
+        cls, args: argparse.Namespace, train: bool
+    ) -> Callable[[Collection[tuple[str, dict[str, np.ndarray]]]], Any]:
+        """Pad to the longest of the batch."""
+        return CommonCollateFn(float_pad_value=0.0, int_pad_value=-1)
+
+    @classmethod
+    def build_preprocess_fn(cls, args: argparse.Namespace, train: bool) -> Preprocessor:
+        """Tokenisation."""
+        return Preprocessor(_codecs(args), count_positions=bool(args.collect_stats))
+
+    @classmethod
+    def required_data_names(cls, train: bool = True, inference: bool = False) -> tuple[str, ...]:
+        """Entries that `--*_data_path_and_name_and_type` must name."""
+        return ("src_text",) if inference else ("src_text", "text")
+
+    @classmethod
+    def optional_data_names(cls, train: bool = True, inference: bool = False) -> tuple[str, ...]:
+        """Targets of the interfaces before the last."""
+        return tuple(f"text_{suffix}" for suffix in ("phn", "char", "word", "bpe"))
+
+    @classmethod
+    def build_model(cls, args: argparse.Namespace) -> Chain:
+        """The chain of the arguments, initialised."""
+        # Contents in place of paths, as in all ESPnet tasks: config.yaml then stands alone.
+        args.token_list = _token_list(args.token_list)
+        args.src_token_list = _token_list(args.src_token_list)
+        args.interface_token_lists = {
+            name: _token_list(tokens) for name, tokens in args.interface_token_lists.items()
+        }
+        chain = build_chain(
+            vars(args), source_size=len(args.src_token_list), target_size=len(args.token_list)
+        )
+        size = sum(p.numel() for p in chain.parameters())
+        logging.info("%d parameters, precision %s", size, args.precision)
+        return chain
+
+    @classmethod
+    def main_worker(cls, args: argparse.Namespace) -> None:
+        """Train, or collect statistics; the experiment folder gets its contract before the first step."""
+        if args.init_param:
+            raise ConfigError("--init_param unpickles its file; use --pretrained_encoder and --pretrained_decoder")
+        if not args.collect_stats and args.dist_rank in (None, 0):
+            _describe(args)
+        super().main_worker(args)
+
+
+def _add_chain(group: Any) -> None:
+    group.add_argument(
+        "--system",
+        default="lego",
+        choices=SYSTEMS,
+        help="lego: a chain with interfaces; attention: a plain encoder-decoder of the same parts",
+    )
+    for part, registry in (("encoder", ENCODERS), ("ingestor", INGESTORS), ("decoder", DECODERS)):
+        group.add_argument(f"--{part}", default=next(iter(registry)), choices=list(registry))
+        group.add_argument(
+            f"--{part}_conf",
+            action=NestedDictAction,
+            default={},
+            help=f"options of the {part}, key=value; classes in legonn/factory.py document them",
+        )
+    group.add_argument("--bridges", type=_yaml_list, default=[], help="YAML list of bridge options")
+    group.add_argument("--chain_conf", action=NestedDictAction, default={}, help="label_smoothing=0.1 ...")
+    group.add_argument("--ctc_weight", type=float, default=1.0, help="of every interface's CTC loss; 0 is the ablation")
+    group.add_argument("--ce_weight", type=float, default=1.0, help="of the decoder's cross-entropy")
+    group.add_argument("--precision", default="auto", choices=PRECISIONS)
+
+
+def _add_tokens(group: Any) -> None:
+    for prefix, side in (("", "target"), ("src_", "source")):
+        group.add_argument(f"--{prefix}token_list", type=str_or_none, default=None, help=f"tokens.txt of the {side}")
+        group.add_argument(f"--{prefix}token_type", default="bpe", choices=TOKEN_TYPES)
+        group.add_argument(f"--{prefix}bpemodel", type=str_or_none, default=None, help=f"sentencepiece model of the {side}")
+    group.add_argument("--case", default="tc", help="case of the target text, part of the contract")
+    group.add_argument(
+        "--interface_token_lists",
+        action=NestedDictAction,
+        default={},
+        help="token lists of further interfaces by target name, split at spaces: text_phn=data/phn/tokens.txt",
+    )
+
+
+def _yaml_list(text: str) -> list[Any]:
+    import yaml
+
+    value = yaml.safe_load(text)
+    if not isinstance(value, list):
+        raise argparse.ArgumentTypeError(f"{text!r} is no YAML list")
+    return value
+
+
+def _token_list(tokens: str | list[str]) -> list[str]:
+    if isinstance(tokens, str):
+        return list(read_token_list(Path(tokens)))
+    check_token_list(tokens, "token_list")
+    return list(tokens)
+
+
+def _codecs(args: argparse.Namespace) -> dict[str, TextCodec]:
+    codecs = {
+        f"{prefix}text": TextCodec(
+            token_type=getattr(args, f"{prefix}token_type"),
+            tokens=_token_list(getattr(args, f"{prefix}token_list")),
+            model=_path(getattr(args, f"{prefix}bpemodel")),
+        )
+        for prefix in ("", "src_")
+    }
+    for name, tokens in args.interface_token_lists.items():
+        codecs[name] = TextCodec(token_type="phn", tokens=_token_list(tokens))
+    return codecs
+
+
+def _path(name: str | None) -> Path | None:
+    return None if name is None else Path(name)
+
+
+def _describe(args: argparse.Namespace) -> None:
+    """Write interface.yaml and the tokenizers' models into the experiment folder."""
+    folder = Path(args.output_dir)
+    folder.mkdir(parents=True, exist_ok=True)
+    for option, name in MODELS.items():
+        if getattr(args, option):
+            shutil.copyfile(getattr(args, option), folder / name)
+    reads = parse(INGESTORS[args.ingestor], args.ingestor_conf, "ingestor_conf")
+    Interface(
+        tokens=tuple(_token_list(args.token_list)),
+        unit=args.token_type,
+        tokenizer_sha256=file_sha256(_path(args.bpemodel)),
+        case=args.case,
+        ingestor=args.ingestor if args.system == "lego" else "none",
+        beam=getattr(reads, "beam", None),
+        positions_per_token=_positions_per_token(args),
+        provenance={
+            "training_set": [path for path, *_ in args.train_data_path_and_name_and_type],
+            "date": datetime.date.today().isoformat(),
+            "revision": revision(),
+            "parents": [],
+        },
+    ).save(folder / "interface.yaml")
+
+
+def _positions_per_token(args: argparse.Namespace) -> tuple[float, float, float] | None:
+    shapes = {Path(path).name.split(".")[0]: Path(path) for path in args.train_shape_file}
+    if args.system != "lego" or not {"src_text_shape", "text_shape"} <= set(shapes):
+        return None
+    ratio = parse(ENCODERS[args.encoder], args.encoder_conf, "encoder_conf").length_ratio
+    return positions_per_token(shapes["src_text_shape"], shapes["text_shape"], ratio)
+
+

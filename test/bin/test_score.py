@@ -1,0 +1,132 @@
+"""`legonn score`, from the command line to the files."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from sacrebleu.metrics import BLEU
+
+from legonn.bin.score import get_parser, main, split_name
+from legonn.environment import versions
+from legonn.errors import ConfigError, DataError
+from legonn.scoring import METRICS
+
+REFS = ["A man is sitting on a bench.", "Two dogs run in snow.", "A cat sleeps on the sofa."]
+HYPS = ["A man is sitting on a bench.", "Two dogs run in snow!", "The cat sleeps on the sofa."]
+LABELS = "--experiment E1 --recipe numbers --system_name lego --test_set test --seed 1".split()
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with `ref`, `hyp` and `plain` (Kaldi), to work in."""
+    for name, lines in {"ref": REFS, "hyp": HYPS, "plain": ["no", "no", "no"]}.items():
+        text = "".join(f"utt-{number} {line}\n" for number, line in enumerate(lines, 1))
+        (tmp_path / name).write_text(text)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_the_table(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--hyp", "hyp", "--ref", "ref", "--metric", "bleu, exact"]) == 0
+    first, header, bleu, exact = capsys.readouterr().out.splitlines()
+    golden = BLEU().corpus_score(HYPS, [REFS]).score
+    assert first == "3 sentences, paired by utterance id"
+    assert header.split() == ["metric", "score", "95", "%", "interval", "signature"]
+    assert bleu.split()[:2] == ["BLEU", f"{golden:.2f}"]
+    assert exact.split()[:3] == ["exact", "%", "33.33"]
+
+
+def test_the_default_metrics(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    main(["--hyp", "hyp", "--ref", "ref"])
+    rows = capsys.readouterr().out.splitlines()[2:]
+    assert [line.split()[0] for line in rows] == ["BLEU", "chrF2", "TER"]
+
+
+def test_a_comparison_in_the_output(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    compare = ["--compare", "base=plain", "hyp"]
+    main(["--hyp", "hyp", "--ref", "ref", "--metric", "exact", "--output", "out/s.json", *compare])
+    rows = json.loads((here / "out" / "s.json").read_text())
+    assert [(row["baseline"], row["delta"]) for row in rows] == [("base", 33.333333), ("hyp", 0)]
+    assert rows[1]["p_value"] == 1
+    assert "+33.33" in capsys.readouterr().out
+
+
+def test_what_the_json_records(here: Path) -> None:
+    size = "--parameters 5000 --train_seconds 60 --decode_seconds 2".split()
+    arguments = ["--hyp", "hyp", "--ref", "ref", "--metric", "bleu", *LABELS, *size]
+    main([*arguments, "--results", "results.json"])
+    (row,) = json.loads((here / "results.json").read_text())
+    assert row["command"] == "legonn score " + " ".join([*arguments, "--results", "results.json"])
+    assert row["versions"] == versions()
+    assert row["signature"].startswith("nrefs:1|bs:1000|seed:12345|case:mixed")
+    names = ["experiment", "recipe", "system", "test_set", "metric", "seed", "sentences"]
+    assert [row[name] for name in names] == ["E1", "numbers", "lego", "test", "bleu", 1, 3]
+    assert (row["parameters"], row["train_seconds"], row["decode_seconds"]) == (5000, 60, 2)
+
+
+def test_results_are_replaced_and_the_command_can_be_told(here: Path) -> None:
+    arguments = [
+        "--hyp",
+        "hyp",
+        "--ref",
+        "ref",
+        "--results",
+        "r.json",
+        "--metric",
+        "exact",
+        *LABELS,
+    ]
+    main(arguments)
+    main([*arguments, "--hyp", "ref", "--command", "./run.sh"])
+    (row,) = json.loads((here / "r.json").read_text())
+    assert (row["score"], row["command"]) == (100, "./run.sh")
+
+
+def test_bad_input_writes_nothing(here: Path) -> None:
+    (here / "hyp").write_text("utt-1 a\nutt-2 b\n")
+    with pytest.raises(DataError, match=r"hyp: no hypothesis for utt-3 \(ref:3\)"):
+        main(["--hyp", "hyp", "--ref", "ref", "--output", "o", "--results", "r", *LABELS])
+    assert sorted(path.name for path in here.iterdir()) == ["hyp", "plain", "ref"]
+
+
+@pytest.mark.parametrize(
+    ("more", "message"),
+    [
+        (["--metric", "bleu,meteor"], "unknown metric 'meteor'"),
+        (["--compare", "a=plain", "a=hyp"], "--compare names a twice"),
+        (["--results", "r.json"], "needs its experiment, recipe, system, test_set"),
+    ],
+)
+def test_illegal_arguments(here: Path, more: list[str], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        main(["--hyp", "hyp", "--ref", "ref", *more])
+
+
+def test_names_of_baselines(here: Path) -> None:
+    (here / "a=b").write_text("x\n")
+    texts = ["plain", "base=plain", "a=b", "n=a=b", "=x"]
+    assert [split_name(text) for text in texts] == [
+        ("plain", "plain"),
+        ("base", "plain"),
+        ("a=b", "a=b"),
+        ("n", "a=b"),
+        ("=x", "=x"),
+    ]
+
+
+def test_help_names_every_metric() -> None:
+    assert ", ".join(METRICS) in " ".join(get_parser().format_help().split())
+
+
+def test_help_loads_nothing_heavy() -> None:
+    code = (
+        "import sys\nfrom legonn.bin.score import main\n"
+        "try:\n    main(['--help'])\nexcept SystemExit:\n"
+        "    sys.exit(str([m for m in ('numpy', 'sacrebleu', 'torch') if m in sys.modules]))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.stderr.strip() == "[]"
