@@ -28,7 +28,7 @@ demo: $(VENV)/complete
 	@cd egs/numbers/lego1 && ./run.sh
 
 test: $(VENV)/complete
-	@python -m pytest
+	@OMP_NUM_THREADS=$${OMP_NUM_THREADS:-1} python -m pytest
 
 check: $(VENV)/complete
 	ruff format --check .

@@ -10,7 +10,7 @@ from espnet2.asr.decoder.abs_decoder import AbsDecoder
 from espnet.nets.scorer_interface import BatchScorerInterface
 from torch import Tensor, nn
 
-from legonn.layers import Block, Dropout, causal_bias, padding_bias, sinusoids
+from legonn.layers import Block, Dropout, Linear, causal_bias, padding_bias, sinusoids
 
 __all__ = ["Decoder", "DecoderState"]
 
@@ -53,7 +53,7 @@ class Decoder(AbsDecoder, BatchScorerInterface):
         self.word_dropout = word_dropout
         self.blocks = nn.ModuleList(blocks)
         self.norm = nn.LayerNorm(width)
-        self.output = nn.Linear(width, vocabulary)
+        self.output = Linear(width, vocabulary)
         if tie_output:
             self.output.weight = self.embedding.weight
 

@@ -109,8 +109,12 @@ def defer_import(name: str) -> None:
     if name in sys.modules:
         return
     spec = importlib.util.find_spec(name)
-    if spec is not None:
-        sys.modules[name] = _placeholder(spec)
+    if spec is None:
+        return
+    sys.modules[name] = _placeholder(spec)
+    parent, _, child = name.rpartition(".")
+    if parent:  # an import binds a part to its package; finding it there again does not
+        setattr(sys.modules[parent], child, sys.modules[name])
 
 
 def _placeholder(spec: importlib.machinery.ModuleSpec) -> ModuleType:

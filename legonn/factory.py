@@ -142,9 +142,12 @@ class IngestorConfig:
     ----------
     layers : int
         Self-attention layers after the embedding.
+    marginal_dropout : float
+        See `Ingestor`.
     """
 
     layers: int = 2
+    marginal_dropout: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -153,7 +156,6 @@ class WEmbConfig(IngestorConfig):
 
     receptive_field: int = 1
     tie_embedding: bool = True
-    marginal_dropout: float = 0.0
 
     def __post_init__(self) -> None:
         if self.receptive_field < 1 or self.receptive_field % 2 == 0:
@@ -201,6 +203,7 @@ class BeamConvConfig(IngestorConfig):
             beam=self.beam,
             embedding_width=self.embedding_width,
             kernel=self.kernel,
+            marginal_dropout=self.marginal_dropout,
         )
 
 
@@ -287,7 +290,7 @@ def parse(kind: Callable[..., C], options: Mapping[str, Any] | None, name: str) 
     for key, value in (options or {}).items():
         if key not in defaults:
             near = difflib.get_close_matches(key, defaults, 1)
-            hint = f"; did you mean {near[0]!r}?" if near else ""
+            hint = f"; did you mean {near[0]!r}?" if near else "."
             raise ConfigError(
                 f"{name} has no option {key!r}{hint} Legal are: {', '.join(defaults)}"
             )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from legonn.interface import Marginals
+from legonn.layers import Linear
 
 __all__ = ["Head"]
 
@@ -22,9 +23,7 @@ class Head(nn.Module):
 
     def __init__(self, *, width: int, vocabulary: int, target: str = "text") -> None:
         super().__init__()
-        self.linear = nn.Linear(width, vocabulary)
-        nn.init.xavier_uniform_(self.linear.weight)
-        nn.init.zeros_(self.linear.bias)
+        self.linear = Linear(width, vocabulary)
         self.target = target
 
     def forward(self, x: Tensor, lengths: Tensor) -> Marginals:

@@ -10,18 +10,28 @@ from torch import Tensor, nn
 
 from legonn.encoder import Stack
 from legonn.interface import Marginals
-from legonn.layers import Dropout, sinusoids
+from legonn.layers import Dropout, product, sinusoids
 
 __all__ = ["BeamConv", "Ingestor", "WEmb"]
 
 
 class Ingestor(nn.Module, ABC):
-    """Marginals (B, K, V) -> states (B, K, D): `embed`, then positions, then self-attention layers."""
+    """Marginals (B, K, V) -> states (B, K, D): `embed`, then positions, then self-attention layers.
+
+    Parameters
+    ----------
+    marginal_dropout : float
+        Probability that a position is hidden in training *(ours)*: a decoder that met only good marginals
+        trusts worse ones too much.
+    """
 
     kind: str
 
-    def __init__(self, *, stack: Stack, width: int, dropout: float) -> None:
+    def __init__(
+        self, *, stack: Stack, width: int, dropout: float, marginal_dropout: float = 0.0
+    ) -> None:
         super().__init__()
+        self.marginal_dropout = marginal_dropout
         self.stack = stack
         self.norm = nn.LayerNorm(width)
         self.dropout = Dropout(dropout)
@@ -32,7 +42,9 @@ class Ingestor(nn.Module, ABC):
 
     def forward(self, marginals: Marginals) -> Tensor:
         """Marginals (B, K, V) -> (B, K, D)."""
-        x = self.embed(marginals)
+        x = self.embed(marginals)  # (B, K, D)
+        if self.training and self.marginal_dropout > 0:
+            x = x * (torch.rand(x.shape[:2], device=x.device) >= self.marginal_dropout)[..., None]
         places = torch.arange(x.size(1), device=x.device)
         x = self.dropout(x + sinusoids(places, x.size(2)))
         return self.norm(self.stack(x, marginals.lengths))
@@ -47,9 +59,6 @@ class WEmb(Ingestor):
         (V, D); the decoder's own where the two are tied.
     receptive_field : int
         R: each output mixes R neighbouring positions; 1 mixes none.
-    marginal_dropout : float
-        Probability that a position's distribution is hidden in training *(ours)*: the decoder learns to
-        live with marginals that are worse than those it was trained behind.
     """
 
     kind = "wemb"
@@ -64,18 +73,16 @@ class WEmb(Ingestor):
         marginal_dropout: float = 0.0,
     ) -> None:
         width = embedding.embedding_dim
-        super().__init__(stack=stack, width=width, dropout=dropout)
+        super().__init__(
+            stack=stack, width=width, dropout=dropout, marginal_dropout=marginal_dropout
+        )
         self.embedding = embedding
         self.scale = math.sqrt(width)
-        self.marginal_dropout = marginal_dropout
         self.mix = _window(width, width, receptive_field) if receptive_field > 1 else None
 
     def embed(self, marginals: Marginals) -> Tensor:
         """Marginals (B, K, V) -> (B, K, D)."""
-        x = torch.matmul(marginals.probs(), self.embedding.weight) * self.scale  # (B, K, D)
-        if self.training and self.marginal_dropout > 0:
-            kept = torch.rand(x.shape[:2], device=x.device) >= self.marginal_dropout
-            x = x * kept[..., None]
+        x = product(marginals.probs(), self.embedding.weight.t()) * self.scale  # (B, K, D)
         return x if self.mix is None else _along_positions(self.mix, x, marginals.lengths)
 
 
@@ -106,8 +113,11 @@ class BeamConv(Ingestor):
         beam: int,
         embedding_width: int,
         kernel: int,
+        marginal_dropout: float = 0.0,
     ) -> None:
-        super().__init__(stack=stack, width=width, dropout=dropout)
+        super().__init__(
+            stack=stack, width=width, dropout=dropout, marginal_dropout=marginal_dropout
+        )
         self.beam = beam
         self.embedding = nn.Embedding(vocabulary, embedding_width)
         self.convolution = _window(beam * embedding_width, width, kernel)

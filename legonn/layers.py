@@ -7,19 +7,23 @@ D model width, V vocabulary, H heads.
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 __all__ = [
-    "Attention",
     "Block",
+    "CrossAttention",
     "Dropout",
     "FeedForward",
+    "Linear",
+    "SelfAttention",
     "causal_bias",
     "padding_bias",
     "padding_mask",
+    "product",
     "sinusoids",
 ]
 
@@ -60,74 +64,169 @@ class Dropout(nn.Module):
     training time of these models. Here the probability is rounded to a multiple of 1/256 and eight
     elements share one 64-bit draw; the scale is that of the rounded probability, so the expectation is exact.
     Other devices use PyTorch's own.
+
+    Parameters
+    ----------
+    probability : float
+        Of an element to be zeroed.
+    shared : bool
+        Draw one mask an utterance, the same at all its positions (variational dropout, arXiv 1512.05287):
+        cheap enough for the wide hidden layer.
     """
 
-    def __init__(self, probability: float) -> None:
+    def __init__(self, probability: float, *, shared: bool = False) -> None:
         super().__init__()
         self.probability = probability
+        self.shared = shared
         self.threshold = round(probability * 256)
 
     def forward(self, x: Tensor) -> Tensor:
-        """(...) -> (...), unchanged in evaluation."""
+        """(B, ..., D) -> (B, ..., D), unchanged in evaluation."""
         if not self.training or self.threshold == 0:
             return x
+        shape = (x.size(0), *[1] * (x.dim() - 2), x.size(-1)) if self.shared else x.shape
         if x.device.type != "cpu":
-            return functional.dropout(x, self.probability)
-        count = x.numel()
+            return x * functional.dropout(x.new_ones(shape), self.probability)
+        count = math.prod(shape)
         words = torch.empty((count + 7) // 8, dtype=torch.int64).random_(-(2**63), None)
-        keep = words.view(torch.uint8)[:count].view(x.shape) >= self.threshold
+        keep = words.view(torch.uint8)[:count].view(shape) >= self.threshold
         return x * (keep.to(x.dtype) * (256 / (256 - self.threshold)))
 
     def extra_repr(self) -> str:
-        return f"p={self.probability}"
+        return f"p={self.probability}, shared={self.shared}"
+
+
+def _wide(x: Tensor) -> Tensor:
+    """fp32 on a CPU: attention's products are small, and in bf16 each new shape of theirs is compiled first."""
+    return x.float() if x.device.type == "cpu" else x
+
+
+class _PaddedLinear(torch.autograd.Function):
+    """`x W' + b` in bf16 over a number of rows rounded up to a multiple of `ROWS`.
+
+    oneDNN compiles a kernel for each new number of rows, at some milliseconds each, and text batches hardly
+    ever repeat theirs: without the rounding, compilation took as long as the products.
+    """
+
+    ROWS = 256
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+        rows = x.numel() // x.size(-1)
+        padded, weight = _PaddedLinear.pad(x, rows), weight.bfloat16()
+        ctx.save_for_backward(padded, weight)
+        ctx.rows, ctx.shape, ctx.dtype, ctx.has_bias = rows, x.shape, x.dtype, bias is not None
+        out = (
+            torch.mm(padded, weight.t())
+            if bias is None
+            else torch.addmm(bias.bfloat16(), padded, weight.t())
+        )
+        return out[:rows].view(*x.shape[:-1], -1)
+
+    @staticmethod
+    def backward(ctx: Any, slope: Tensor) -> tuple[Tensor, Tensor, Tensor | None]:  # type: ignore[override]
+        x, weight = ctx.saved_tensors
+        padded = _PaddedLinear.pad(slope, ctx.rows)
+        by_x = torch.mm(padded, weight)[: ctx.rows].view(ctx.shape).to(ctx.dtype)
+        by_weight = torch.mm(padded.t(), x).float()
+        return by_x, by_weight, padded.sum(0, dtype=torch.float32) if ctx.has_bias else None
+
+    @staticmethod
+    def pad(x: Tensor, rows: int) -> Tensor:
+        """(..., D) of so many rows -> bf16 (rounded up, D), zeros below."""
+        size = -rows % _PaddedLinear.ROWS + rows
+        padded = torch.empty(size, x.size(-1), dtype=torch.bfloat16)
+        padded[:rows] = x.reshape(rows, -1)
+        padded[rows:] = 0
+        return padded
+
+
+def product(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+    """`x W' + b`: (..., D), (D', D), (D',) -> (..., D'), in bf16 under autocast."""
+    if x.device.type == "cpu" and torch.is_grad_enabled() and torch.is_autocast_enabled("cpu"):
+        return _PaddedLinear.apply(x, weight, bias)
+    return functional.linear(x, weight, bias)
+
+
+class Linear(nn.Linear):
+    """`nn.Linear` that starts at Glorot's scale, each D x D part of a joint projection by itself."""
+
+    def reset_parameters(self) -> None:
+        """Initialise."""
+        for part in self.weight.detach().split(min(self.weight.shape)):
+            nn.init.xavier_uniform_(part)
+        nn.init.zeros_(self.bias)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(..., D) -> (..., D')."""
+        return product(x, self.weight, self.bias)
 
 
 class Attention(nn.Module):
-    """Multi-head attention.
+    """What self- and cross-attention share: heads, the products, the output projection.
 
     Written out rather than `scaled_dot_product_attention`: on a CPU the fused bf16 backward is slower than
     three plain products at these lengths, and softmax is faster in fp32 than in bf16.
     """
 
-    def __init__(self, *, width: int, memory: int, heads: int, dropout: float) -> None:
+    def __init__(self, *, width: int, heads: int, dropout: float) -> None:
         super().__init__()
         if width % heads:
             raise ValueError(f"width {width} is not a multiple of heads {heads}")
         self.heads = heads
-        self.query = nn.Linear(width, width)
-        self.key_value = nn.Linear(memory, 2 * width)
-        self.output = nn.Linear(width, width)
+        self.scale = (width // heads) ** -0.5
+        self.output = Linear(width, width)
         self.dropout = Dropout(dropout)
-        for linear in (self.query, self.key_value, self.output):
-            nn.init.xavier_uniform_(linear.weight)
-            nn.init.zeros_(linear.bias)
 
     def split(self, x: Tensor) -> Tensor:
         """(B, N, D) -> (B, H, N, D/H)."""
         return x.unflatten(-1, (self.heads, -1)).transpose(1, 2)
 
-    def keys_values(self, memory: Tensor) -> tuple[Tensor, Tensor]:
-        """(B, N, M) -> two of (B, H, N, D/H)."""
-        key, value = self.key_value(memory).chunk(2, dim=-1)
-        return self.split(key), self.split(value)
-
     def attend(self, query: Tensor, key: Tensor, value: Tensor, bias: Tensor | None) -> Tensor:
         """(B, H, U, D/H), (B, H, N, D/H) twice, bias broadcast to (B, H, U, N) -> (B, U, D)."""
-        scores = torch.matmul(query, key.transpose(-1, -2)).float()  # (B, H, U, N)
-        if bias is not None:
-            scores = scores + bias
-        weights = self.dropout(scores.softmax(dim=-1).to(value.dtype))
-        return torch.matmul(weights, value).transpose(1, 2).flatten(2)  # (B, U, D)
+        with torch.autocast(query.device.type, enabled=query.device.type != "cpu"):
+            scores = torch.matmul(query * self.scale, key.transpose(-1, -2)).float()  # (B, H, U, N)
+            if bias is not None:
+                scores = scores + bias
+            weights = self.dropout(scores.softmax(dim=-1).to(value.dtype))
+            mixed = torch.matmul(weights, value).transpose(1, 2).flatten(2)  # (B, U, D)
+        return self.output(mixed)
+
+
+class SelfAttention(Attention):
+    """Attention among the positions of one sequence."""
+
+    def __init__(self, *, width: int, heads: int, dropout: float) -> None:
+        super().__init__(width=width, heads=heads, dropout=dropout)
+        self.query_key_value = Linear(width, 3 * width)
+
+    def project(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """(B, U, D) -> queries, keys and values, three of (B, H, U, D/H)."""
+        query, key, value = _wide(self.query_key_value(x)).chunk(3, dim=-1)
+        return self.split(query), self.split(key), self.split(value)
+
+    def forward(self, x: Tensor, bias: Tensor | None) -> Tensor:
+        """(B, U, D) -> (B, U, D)."""
+        return self.attend(*self.project(x), bias)
+
+
+class CrossAttention(Attention):
+    """Attention from one sequence to another of width `memory`."""
+
+    def __init__(self, *, width: int, memory: int, heads: int, dropout: float) -> None:
+        super().__init__(width=width, heads=heads, dropout=dropout)
+        self.query = Linear(width, width)
+        self.key_value = Linear(memory, 2 * width)
+
+    def keys_values(self, memory: Tensor) -> tuple[Tensor, Tensor]:
+        """(B, N, M) -> two of (B, H, N, D/H)."""
+        key, value = _wide(self.key_value(memory)).chunk(2, dim=-1)
+        return self.split(key), self.split(value)
 
     def forward(self, x: Tensor, memory: Tensor, bias: Tensor | None) -> Tensor:
         """x (B, U, D) attends to memory (B, N, M): (B, U, D)."""
-        key, value = self.keys_values(memory)
-        return self.output(self.attend(self.scaled_query(x), key, value, bias))
-
-    def scaled_query(self, x: Tensor) -> Tensor:
-        """(B, U, D) -> (B, H, U, D/H), divided by sqrt(D/H)."""
-        query = self.split(self.query(x))
-        return query * query.size(-1) ** -0.5
+        query = self.split(_wide(self.query(x)))
+        return self.attend(query, *self.keys_values(memory), bias)
 
 
 class FeedForward(nn.Sequential):
@@ -135,11 +234,11 @@ class FeedForward(nn.Sequential):
 
     def __init__(self, *, width: int, hidden: int, dropout: float) -> None:
         super().__init__(
-            nn.Linear(width, hidden), nn.ReLU(), Dropout(dropout), nn.Linear(hidden, width)
+            Linear(width, hidden),
+            nn.ReLU(),
+            Dropout(dropout, shared=True),
+            Linear(hidden, width),
         )
-        for linear in (self[0], self[3]):
-            nn.init.xavier_uniform_(linear.weight)
-            nn.init.zeros_(linear.bias)
 
 
 class Block(nn.Module):
@@ -171,13 +270,13 @@ class Block(nn.Module):
         super().__init__()
         self.self_norm = nn.LayerNorm(width) if self_attention else None
         self.self_attention = (
-            Attention(width=width, memory=width, heads=heads, dropout=attention_dropout)
+            SelfAttention(width=width, heads=heads, dropout=attention_dropout)
             if self_attention
             else None
         )
         self.cross_norm = nn.LayerNorm(width) if memory else None
         self.cross_attention = (
-            Attention(width=width, memory=memory, heads=heads, dropout=attention_dropout)
+            CrossAttention(width=width, memory=memory, heads=heads, dropout=attention_dropout)
             if memory
             else None
         )
@@ -194,8 +293,7 @@ class Block(nn.Module):
     ) -> Tensor:
         """x (B, U, D), memory (B, N, M) -> (B, U, D)."""
         if self.self_attention is not None and self.self_norm is not None:
-            normed = self.self_norm(x)
-            x = x + self.dropout(self.self_attention(normed, normed, bias))
+            x = x + self.dropout(self.self_attention(self.self_norm(x), bias))
         if self.cross_attention is not None and self.cross_norm is not None:
             assert memory is not None
             x = x + self.dropout(self.cross_attention(self.cross_norm(x), memory, memory_bias))
@@ -215,15 +313,10 @@ class Block(nn.Module):
         """
         assert self.self_attention is not None and self.self_norm is not None
         assert self.cross_attention is not None and self.cross_norm is not None
-        normed = self.self_norm(x)
-        key, value = self.self_attention.keys_values(normed)
+        query, key, value = self.self_attention.project(self.self_norm(x))
         if past is not None:
             key, value = torch.cat([past[0], key], 2), torch.cat([past[1], value], 2)
-        attention = self.self_attention
-        x = x + attention.output(
-            attention.attend(attention.scaled_query(normed), key, value, None)
-        )
+        x = x + self.self_attention.attend(query, key, value, None)
         cross = self.cross_attention
-        query = cross.scaled_query(self.cross_norm(x))
-        x = x + cross.output(cross.attend(query, *memory, None))
+        x = x + cross.attend(cross.split(cross.query(self.cross_norm(x))), *memory, None)
         return self.finish(x), (key, value)

@@ -128,7 +128,8 @@ class System:
         """
         from legonn.search import DecodingOptions, Translator
 
-        return [found[0] for found in Translator(self, DecodingOptions(**options)).translate(lines)]
+        translator = Translator(self, DecodingOptions.load(None, options))
+        return [found[0] for found in translator.translate(lines)]
 
     def parameters(self) -> int:
         """Number of trained numbers; tied ones count once."""
@@ -203,7 +204,11 @@ def _load_weights(chain: Chain, path: Path) -> None:
     try:
         chain.load_state_dict(states)
     except RuntimeError as error:
-        raise ConfigError(f"{path} doesn't belong to its config.yaml: {error}") from error
+        faults = [line.strip() for line in str(error).splitlines()[1:]]
+        shown = "; ".join(fault[:200] for fault in faults[:3])
+        raise ConfigError(
+            f"{path} doesn't belong to its config.yaml: {shown} ({len(faults)} kinds of fault)"
+        ) from error
 
 
 def _check_fit(writer: System, reader: System) -> list[str]:

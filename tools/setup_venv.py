@@ -72,12 +72,13 @@ def build() -> None:
     start = time.monotonic()
     if STAMP.exists():
         STAMP.unlink()
+        say("setup.py or tools/constraints.txt changed: updating .venv")
     else:
+        say("making .venv: 3 GB to download, 6 GB on disk, once")
         shutil.rmtree(VENV, ignore_errors=True)
         create()
     LOG.write_text("")
     pins = {pin.split("==")[0]: pin for pin in read_pins()}
-    say(f"installing {len(pins)} packages into .venv (about 3 GB to download, once)")
     pip("install", *(pins[name] for name in INSTALLERS))
     as_listed = ("--no-deps", "--no-build-isolation")
     pip("install", *as_listed, "--requirement", str(CONSTRAINTS), files=len(pins))

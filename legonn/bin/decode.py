@@ -5,7 +5,8 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import sys
-from collections.abc import Sequence
+import warnings
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from legonn.search.options import MODES, DecodingOptions
@@ -141,7 +142,18 @@ def _load(args: argparse.Namespace) -> System:
 
     if args.system is not None:
         return System.load(args.system, args.checkpoint)
-    return System.compose(encoder=args.encoder, decoder=args.decoder, bridges=tuple(args.bridge))
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        system = System.compose(
+            encoder=args.encoder, decoder=args.decoder, bridges=tuple(args.bridge)
+        )
+    _tell(f"warning: {warning.message}" for warning in caught)
+    return system
+
+
+def _tell(messages: Iterable[str]) -> None:
+    for message in messages:
+        print(f"legonn decode: {message}", file=sys.stderr)
 
 
 def _decode_file(translator: Translator, lines: Lines, writer: Any) -> None:
@@ -153,8 +165,7 @@ def _decode_file(translator: Translator, lines: Lines, writer: Any) -> None:
         for window in lines.windows(BATCHES_PER_WINDOW * translator.options.batch_size):
             notes.look(translator, window)
             writer.write(window, translator.translate(window.texts, progress.add))
-    for message in [*notes.warnings(), progress.summary()]:
-        print(f"legonn decode: {message}", file=sys.stderr)
+    _tell([*notes.warnings(), progress.summary()])
 
 
 def _decode_stream(translator: Translator) -> None:
@@ -167,8 +178,7 @@ def _decode_stream(translator: Translator) -> None:
             notes.look(translator, arrived)
             for part in arrived.windows(translator.options.batch_size):
                 writer.write(part, translator.translate(part.texts))
-    for message in notes.warnings():
-        print(f"legonn decode: {message}", file=sys.stderr)
+    _tell(notes.warnings())
 
 
 if __name__ == "__main__":

@@ -58,17 +58,12 @@ def _ratio(args: argparse.Namespace) -> tuple[float, bool]:
     """The ratio to check, and whether the system has an interface to check it for."""
     if args.length_ratio is not None:
         return args.length_ratio, True
-    import yaml
-
-    from legonn.errors import ConfigError
-
     default = 1.5
     if args.config is None:
         return default, True
-    try:
-        config = yaml.safe_load(args.config.read_text(encoding="utf-8")) or {}
-    except (OSError, yaml.YAMLError) as error:
-        raise ConfigError(f"{args.config} is no YAML file: {error}") from error
+    from legonn.config import read_config
+
+    config = read_config(args.config)
     ratio = (config.get("encoder_conf") or {}).get("length_ratio", default)
     return float(ratio), config.get("system", "lego") == "lego"
 

@@ -28,15 +28,17 @@ def get_parser() -> argparse.ArgumentParser:
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--text", nargs="+", default=[], help="files to learn from; none: check only")
+    parser.add_argument(
+        "--text", nargs="+", default=[], help="files to learn from; none: check only"
+    )
     parser.add_argument("--output", required=True, type=Path, help="folder of the token list")
     parser.add_argument(
         "--input_format", choices=("kaldi", "lines"), default="kaldi", help="kaldi: <id> <text>"
     )
-    parser.add_argument("--nbpe", type=int, default=0, help="lines of tokens.txt; 0: all (char, word)")
     parser.add_argument(
-        "--bpemode", default="unigram", help="unigram (default), bpe, char or word"
+        "--nbpe", type=int, default=0, help="lines of tokens.txt; 0: all (char, word)"
     )
+    parser.add_argument("--bpemode", default="unigram", help="unigram (default), bpe, char or word")
     parser.add_argument("--character_coverage", type=float, default=1.0, help="0.98 to 1 (default)")
     parser.add_argument(
         "--input_sentence_size", type=int, default=0, help="lines drawn from a large text; 0: all"

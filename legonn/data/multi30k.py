@@ -1,8 +1,8 @@
 """Multi30k (task 1, raw captions) as data folders.
 
-Read from a folder that holds `<set>.<lang>.gz`, or downloaded from the repository `multi30k/dataset`
-at one commit. Either way the text's hash is checked, that of the text and not of the archive, which
-changes with the compressor.
+Read from a folder that holds `<set>.<lang>.gz`, or downloaded from the repository
+`multi30k/dataset` at one commit. Either way the text's hash is checked; that of the archive would
+change with the compressor.
 
 Elliott et al., "Multi30K: Multilingual English-German Image Descriptions", 2016.
 """
@@ -81,9 +81,9 @@ def checked_text(name: str, archive: bytes) -> str:
     try:
         content = gzip.decompress(archive)
     except (OSError, EOFError, zlib.error) as error:
-        raise DataError(f"{name}.gz is no whole gzip file ({error}); remove it and run again") from (
-            error
-        )
+        raise DataError(
+            f"{name}.gz is no whole gzip file ({error}); remove it and run again"
+        ) from (error)
     got = hashlib.sha256(content).hexdigest()
     if got != TEXT_SHA256[name]:
         raise DataError(
@@ -112,7 +112,9 @@ def keep_full_pairs(name: str, ids: Sequence[str], columns: Sequence[Sequence[st
     """Give the rows that have text in every language; list the others on stderr."""
     full = [row for row in range(len(ids)) if all(column[row] for column in columns)]
     for row in sorted(set(range(len(ids))) - set(full)):
-        print(f"{name}: line {row + 1} ({ids[row]}) is empty on one side, left out", file=sys.stderr)
+        print(
+            f"{name}: line {row + 1} ({ids[row]}) is empty on one side, left out", file=sys.stderr
+        )
     if len(full) < len(ids):
         print(f"{name}: {len(ids) - len(full)} pairs left out", file=sys.stderr)
     return full

@@ -4,9 +4,10 @@
     der siebenhundertzwölfte                  the seven hundred and twelfth     an ordinal
     im Jahr neunzehnhundertneunundneunzig     in the year nineteen ninety-nine  a year
 
-The frame around ordinals and years says which is meant: Romanian and French read a year as they read a cardinal,
-and English doesn't. Validation and test numbers are the same in all languages and in no training set
-of any: neither as a cardinal, nor as an ordinal, nor as a year.
+The frame around ordinals and years says which is meant: Romanian and French read a year as they
+read a cardinal (num2words knows no other way), and English doesn't. Validation and test numbers are
+the same in all languages and in no training set of any: neither as a cardinal, nor as an ordinal,
+nor as a year.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import argparse
 import random
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain, islice
 from pathlib import Path
 
 from legonn.data.folder import numbered_ids, write_text
@@ -77,7 +79,8 @@ def plain_years(languages: Sequence[str]) -> list[str]:
         language
         for frame, language in frames
         if all(
-            say(Item("year", year), language) == frame["year"].format(say(Item("cardinal", year), language))
+            say(Item("year", year), language)
+            == frame["year"].format(say(Item("cardinal", year), language))
             for year in (YEARS[0], 1999)
         )
     ]
@@ -101,6 +104,14 @@ def draw_numbers(kind: str, *, largest: int, random_state: random.Random) -> Ite
         pools = [pool for pool in pools if pool]
 
 
+def _stream(
+    kind: str, *, largest: int, taboo: set[int], random_state: random.Random
+) -> Iterator[Item]:
+    for number in draw_numbers(kind, largest=largest, random_state=random_state):
+        if number not in taboo:
+            yield Item(kind, number)
+
+
 def draw_items(
     count: int, *, largest: int, taboo: set[int], random_state: random.Random
 ) -> tuple[Item, ...]:
@@ -111,15 +122,16 @@ def draw_items(
     ConfigError
         When there are not so many.
     """
-    chosen, left = [], []
-    for kind, share in SHARES.items():
-        numbers = draw_numbers(kind, largest=largest, random_state=random_state)
-        items = [Item(kind, number) for number in numbers if number not in taboo]
-        quota = round(count * share)
-        chosen += items[:quota]
-        left += items[quota:]
-    random_state.shuffle(left)
-    chosen += left[: max(0, count - len(chosen))]
+    streams = {
+        kind: _stream(kind, largest=largest, taboo=taboo, random_state=random_state)
+        for kind in SHARES
+    }
+    chosen = [
+        item
+        for kind, share in SHARES.items()
+        for item in islice(streams[kind], round(count * share))
+    ]
+    chosen += islice(chain.from_iterable(streams.values()), max(0, count - len(chosen)))
     if len(chosen) < count:
         raise ConfigError(
             f"{count} pairs can't be drawn from {len(chosen)} numbers: give fewer pairs, or a "
@@ -152,9 +164,7 @@ def draw(
     """
     state = random.Random(f"held out {seed}")
     small = set(range(FIRST_HELD_OUT))
-    heldout = draw_items(
-        2 * heldout_pairs, largest=largest, taboo=small, random_state=state
-    )
+    heldout = draw_items(2 * heldout_pairs, largest=largest, taboo=small, random_state=state)
     taboo = {item.number for item in heldout}
     state = random.Random(f"training {seed} {train_seed}")
     train = draw_items(train_pairs, largest=largest, taboo=taboo, random_state=state)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import io
 import re
 from collections import Counter
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 __all__ = ["MODES", "TokenListOptions", "load", "missing_characters", "train", "write"]
 
 MODES = ("unigram", "bpe", "char", "word")
+TOO_LARGE = r"too high \(\d+\)\. Please set it to a value <= (\d+)"
+HUGE = 10**6
 BLANK, UNKNOWN, SOS_EOS = "<blank>", "<unk>", "<sos/eos>"
 
 
@@ -100,52 +103,86 @@ def train(
     DataError
         When a file isn't UTF-8 or there is no text.
     """
-    import sentencepiece
-
     check_encoding(paths)
-    model = io.BytesIO()
-    sentencepiece.set_random_generator_seed(options.seed)
-    sentencepiece.set_min_log_level(2)
     try:
-        # Text and model pass through memory: a model made from files holds their paths, and
-        # would differ from folder to folder. One thread: sums in another order differ in the
-        # last bits, and with them the tokens.
-        sentencepiece.SentencePieceTrainer.train(
-            sentence_iterator=(text for path in paths for _, text in sentences(path, kaldi=kaldi)),
-            model_writer=model,
-            model_type=options.mode,
-            vocab_size=options.size or 8000,
-            use_all_vocab=options.size == 0,
-            character_coverage=options.character_coverage,
-            input_sentence_size=options.input_sentence_size,
-            shuffle_input_sentence=options.input_sentence_size > 0,
-            max_sentence_length=65536,
-            num_threads=1,
-        )
+        processor = _train(paths, options=options, kaldi=kaldi)
     except RuntimeError as error:
-        raise _explained(error, paths=paths, options=options) from error
-    processor = sentencepiece.SentencePieceProcessor(model_proto=model.getvalue())
-    if options.size not in (0, processor.get_piece_size()):  # char mode shrinks in silence
-        raise too_large(options.size, paths, processor.get_piece_size())
+        raise _explained(error, paths=paths, options=options, kaldi=kaldi) from error
+    if options.size not in (0, processor.get_piece_size()):  # mode char shrinks in silence
+        raise _too_large(options.size, paths, [processor.get_piece_size()])
     return processor
 
 
-def too_large(size: int, paths: Sequence[str | Path], largest: int) -> ConfigError:
-    """Make the error of a vocabulary that the text can't fill."""
+def _train(
+    paths: Sequence[str | Path], *, options: TokenListOptions, kaldi: bool
+) -> SentencePieceProcessor:
+    """Call sentencepiece; RuntimeError is its word for all that goes wrong."""
+    import sentencepiece
+
+    sentencepiece.set_random_generator_seed(options.seed)
+    sentencepiece.set_min_log_level(2)
+    model = io.BytesIO()
+    # Text and model pass through memory: a model made from files holds their paths, and would
+    # differ from folder to folder. One thread: sums in another order differ in the last bits, and
+    # with them the tokens.
+    sentencepiece.SentencePieceTrainer.train(
+        sentence_iterator=(text for path in paths for _, text in sentences(path, kaldi=kaldi)),
+        model_writer=model,
+        model_type=options.mode,
+        vocab_size=options.size or 8000,
+        use_all_vocab=options.size == 0,
+        character_coverage=options.character_coverage,
+        input_sentence_size=options.input_sentence_size,
+        shuffle_input_sentence=options.input_sentence_size > 0,
+        max_sentence_length=65536,
+        num_threads=1,
+    )
+    return sentencepiece.SentencePieceProcessor(model_proto=model.getvalue())
+
+
+def _too_large(size: int, paths: Sequence[str | Path], legal: Sequence[int]) -> ConfigError:
     names = ", ".join(map(str, paths))
+    if max(legal) > size:  # unigram leaves gaps: it prunes too much on its way to some sizes
+        return ConfigError(
+            f"--nbpe {size} is a size that mode unigram can't cut {names} to: near it are "
+            f"{min(legal)} and {max(legal)}, or use --bpemode bpe"
+        )
     return ConfigError(
-        f"--nbpe {size} is more than {names} can give: the largest legal value is {largest}"
+        f"--nbpe {size} is more than {names} can give: the largest legal value is {max(legal)}"
     )
 
 
+def _largest(
+    size: int, *, paths: Sequence[str | Path], options: TokenListOptions, kaldi: bool
+) -> int:
+    """Find a size that sentencepiece calls the largest when asked for `size`, and also keeps.
+
+    What mode unigram calls so depends on the size that was asked for, and may fail in its turn.
+    0 where the error is another one.
+    """
+    while size:
+        try:
+            _train(paths, options=dataclasses.replace(options, size=size), kaldi=kaldi)
+        except RuntimeError as error:
+            found = re.search(TOO_LARGE, str(error))
+            size = min(int(found[1]), size - 1) if found else 0
+        else:
+            return size
+    return 0
+
+
 def _explained(
-    error: RuntimeError, *, paths: Sequence[str | Path], options: TokenListOptions
+    error: RuntimeError, *, paths: Sequence[str | Path], options: TokenListOptions, kaldi: bool
 ) -> ConfigError | DataError:
     """Say what sentencepiece's message means for the user of these options."""
     names = ", ".join(map(str, paths))
     text = str(error)
-    if found := re.search(r"too high \(\d+\)\. Please set it to a value <= (\d+)", text):
-        return too_large(options.size, paths, int(found[1]))
+    if re.search(TOO_LARGE, text):
+        legal = {
+            _largest(size, paths=paths, options=options, kaldi=kaldi)
+            for size in (options.size, HUGE)
+        }
+        return _too_large(options.size, paths, sorted(legal - {0}))
     if found := re.search(r"smaller than required_chars\. \d+ vs (\d+)", text):
         return ConfigError(
             f"--nbpe {options.size} is fewer than the characters of {names}: give at least "

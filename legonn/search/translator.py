@@ -84,7 +84,7 @@ class Translator:
     def translate(
         self, lines: Sequence[str], on_done: Callable[[int], None] = lambda count: None
     ) -> list[list[Hypothesis]]:
-        """Each line's hypotheses, the best first; a line without tokens has an empty one.
+        """Each line's hypotheses, the best first; a blank line has an empty one.
 
         Parameters
         ----------
@@ -93,7 +93,8 @@ class Translator:
         on_done : callable
             Told the number of lines finished since the last time.
         """
-        ids = [self.system.source.encode(line) for line in lines]
+        encode = self.system.source.encode
+        ids = [encode(line if line.strip() else "") for line in lines]
         results = [[EMPTY] for _ in lines]
         on_done(sum(len(row) == 0 for row in ids))
         for places in batches([len(row) for row in ids], self.options.batch_size):

@@ -48,6 +48,7 @@ tgt_nbpe=
 bpemode=unigram
 character_coverage=1.0
 joint_tokens=false
+token_tag=
 token_listdir=
 src_token_listdir=
 # Training
@@ -104,6 +105,7 @@ Token lists
   --nbpe N                   tokens of both lists (2000); --src_nbpe N, --tgt_nbpe N for one
   --character_coverage X     share of characters that get a token (1.0)
   --joint_tokens true|false  one list for both languages (false)
+  --token_tag T              ends the folder names of the lists that are made
   --token_listdir D --src_token_listdir D    use this finished list for the target, the source;
                              decoders fit only encoders that have the same target list
 Training
@@ -125,7 +127,7 @@ parse_options "stage stop_stage skip_train ngpu num_nodes num_threads launcher
     num_procs torchrun_args nj inference_nj python expdir
     dumpdir local_data_opts train_set valid_set test_sets src_lang tgt_lang src_case tgt_case
     min_text_length max_text_length token_type nbpe src_nbpe tgt_nbpe bpemode character_coverage
-    joint_tokens token_listdir src_token_listdir lego_config lego_args lego_tag lego_exp
+    joint_tokens token_tag token_listdir src_token_listdir lego_config lego_args lego_tag lego_exp
     lego_stats_dir inference_config inference_args inference_tag inference_model pretrained_encoder
     pretrained_bridge pretrained_decoder compare_with score_args" "$@"
 

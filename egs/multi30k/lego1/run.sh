@@ -1,26 +1,46 @@
 #!/usr/bin/env bash
-# Multi30k captions to English. `./run.sh` does German; `./run.sh --src_lang fr` French;
-# `--train_pairs 5000` plays a language with little data. Other options: ./run.sh --help
+# Multi30k captions to English. Stages, and options beside these: ./run.sh --help
+#
+#   ./run.sh                                         German, LegoNN
+#   ./run.sh --lego_config conf/train_attention.yaml the plain encoder-decoder of the same size
+#   ./run.sh --src_lang fr --train_pairs 5000        French with few pairs; reads the English token
+#                                                    list of German-English, so run that first
+#   ./run.sh --src_lang fr --skip_train true --stage 12 \
+#       --pretrained_encoder exp/lego_train_fr_en --pretrained_decoder exp/lego_train_de_en
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"
 . ../../TEMPLATE/lego1/utils/options.sh
 
 src_lang=de
 tgt_lang=en
-train_pairs=0
-take_options "src_lang tgt_lang train_pairs" "$@"
+train_pairs=0 # keep so many of the 29,000 training pairs; 0: all
+nbpe=2000
+lego_config=conf/train.yaml
+lego_tag=
+take_options "src_lang tgt_lang train_pairs nbpe lego_config lego_tag" "$@"
 
 pair=${src_lang}_${tgt_lang}
-train_set=train_${pair}
-[ "${train_pairs}" = 0 ] || train_set=${train_set}_${train_pairs}
+size=
+options=()
+if [ "${train_pairs}" != 0 ]; then
+    # The source's token list is learned from the few pairs alone, the target's is the large one.
+    size=_${train_pairs}
+    options=(--token_tag "${train_pairs}"
+        --token_listdir "data/${tgt_lang}_token_list/bpe_unigram${nbpe}")
+fi
+if [ -n "${lego_tag}" ]; then
+    options+=(--lego_tag "${lego_tag}")
+elif [ -n "${size}" ]; then
+    options+=(--lego_tag "$(basename "${lego_config}" .yaml)_${pair}${size}")
+fi
 
 ../../TEMPLATE/lego1/lego.sh \
     --local_data_opts "--src_lang ${src_lang} --tgt_lang ${tgt_lang} --train_pairs ${train_pairs}" \
-    --train_set "${train_set}" \
+    --train_set "train_${pair}${size}" \
     --valid_set "val_${pair}" \
     --test_sets "val_${pair} test_2016_flickr_${pair}" \
     --src_lang "${src_lang}" --tgt_lang "${tgt_lang}" \
-    --token_type bpe --bpemode unigram --nbpe 2000 \
-    --lego_config conf/train_lego.yaml \
+    --token_type bpe --bpemode unigram --nbpe "${nbpe}" \
+    --lego_config "${lego_config}" \
     --inference_config conf/decode.yaml \
-    "${remaining[@]}"
+    ${options[@]+"${options[@]}"} ${remaining[@]+"${remaining[@]}"}

@@ -37,7 +37,7 @@ lego() { # lego SRC_LANG PAIRS CONFIG OPTION ...
     "${template}/lego.sh" --local_data_opts "${data_opts}" \
         --train_set "train_${src_lang}_en" --valid_set "val_${src_lang}_en" \
         --test_sets "test_${src_lang}_en" --src_lang "${src_lang}" --tgt_lang en \
-        --token_type bpe --bpemode unigram --src_nbpe "${src_nbpe}" --tgt_nbpe "${nbpe}" \
+        --token_type bpe --bpemode bpe --src_nbpe "${src_nbpe}" --tgt_nbpe "${nbpe}" \
         --lego_config "${config}" --inference_config "${inference_config}" \
         --inference_tag "${decoding}" --expdir "${expdir}" --stop_stage "${stop_stage}" "$@"
 }
@@ -46,7 +46,7 @@ scores() { # scores SYSTEM: how stage 13 records it
     echo "--metric exact,bleu --results ${expdir}/results.json --experiment E4 --system_name $1"
 }
 
-english=data/en_token_list/bpe_unigram${nbpe}
+english=data/en_token_list/bpe_bpe${nbpe}
 lego de "${train_pairs}" "${lego_config}" --lego_exp "${de_en}" --stage "${stage}" \
     --score_args "$(scores De-En)" ${remaining[@]+"${remaining[@]}"}
 lego ro "${low_pairs}" "${low_lego_config:-${lego_config}}" --lego_exp "${ro_en}" --stage "${stage}" \

@@ -1,9 +1,10 @@
 """Job launchers with the interface of Kaldi's, which espnet2.bin.launch calls:
 
-    run.pl [--gpu N] [--num_threads N] [--max_jobs_run N] [JOB=1:4] logs/x.JOB.log command ... JOB ...
+    run.pl [--gpu N] [--num_threads N] [JOB=1:4] logs/x.JOB.log command ... JOB ...
 
-`run.pl` runs the jobs here, side by side; `slurm.pl` runs them as one Slurm job array. Both wait for
-all, and end with 1 when one has failed, showing the end of its log.
+`run.pl` runs the jobs here, side by side; `slurm.pl` runs them as one Slurm job array. Both wait
+for all, and end with 1 when one has failed, showing the end of its log. Both end their jobs when
+the recipe that started them is gone: a recipe that is run again must not meet its own ghosts.
 """
 
 from __future__ import annotations
@@ -81,7 +82,7 @@ def parse(argv: Sequence[str], *, name: str = "run.pl") -> Jobs:
     parser = get_parser(name)
     options = parser.parse_args(argv)
     rest = list(options.rest)
-    variable, numbers = "", (1,)
+    variable, numbers = "", tuple(range(1, 2))
     if rest and (found := re.fullmatch(r"(\w+)=(\d+)(?::(\d+))?", rest[0])):
         first, last = int(found[2]), int(found[3] or found[2])
         if first > last:
@@ -234,7 +235,7 @@ def slurm_script(jobs: Jobs) -> str:
 def slurm_command(jobs: Jobs, script: Path, *, extra: str = "") -> list[str]:
     """Give the sbatch command that runs the script and waits for its end."""
     options = jobs.options
-    command = ["sbatch", "--wait", "--quiet", f"--job-name={script.stem}", "--output=/dev/null"]
+    command = ["sbatch", "--parsable", "--wait", f"--job-name={script.stem}", "--output=/dev/null"]
     command += [f"--nodes={options.num_nodes}", "--ntasks-per-node=1"]
     command += [f"--cpus-per-task={options.num_threads}"]
     command += [f"--gres=gpu:{options.gpu}"] if options.gpu else []
@@ -249,6 +250,7 @@ def slurm_command(jobs: Jobs, script: Path, *, extra: str = "") -> list[str]:
 def main_slurm(argv: Sequence[str] | None = None) -> int:
     """Run jobs with Slurm; SLURM_OPTIONS goes to sbatch as it is."""
     jobs = parse(sys.argv[1:] if argv is None else argv, name="slurm.pl")
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     first = jobs.log_of(jobs.numbers[0])
     script = first.parent / "q" / f"{first.stem}.sh"
     script.parent.mkdir(parents=True, exist_ok=True)
@@ -257,13 +259,34 @@ def main_slurm(argv: Sequence[str] | None = None) -> int:
         jobs.log_of(number).unlink(missing_ok=True)
     command = slurm_command(jobs, script, extra=os.environ.get("SLURM_OPTIONS", ""))
     try:
-        status = subprocess.run(command, check=False).returncode
+        status = wait_for_slurm(command)
     except FileNotFoundError:
-        print("slurm.pl: sbatch isn't on this machine; CMD_BACKEND=local runs here", file=sys.stderr)
+        print(
+            "slurm.pl: sbatch isn't on this machine; CMD_BACKEND=local runs here", file=sys.stderr
+        )
         return 2
     if status == 0:
         return 0
-    return report(jobs, [n for n in jobs.numbers if not _succeeded(jobs.log_of(n))], name="slurm.pl")
+    failed = [number for number in jobs.numbers if not _succeeded(jobs.log_of(number))]
+    return report(jobs, failed, name="slurm.pl") or 1
+
+
+def wait_for_slurm(command: Sequence[str], *, poll: float = 0.5) -> int:
+    """Run `sbatch --parsable --wait`; give its status, or cancel the job when we are stopped."""
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    job = process.stdout.readline().strip().split(";")[0]
+    try:
+        while process.poll() is None:
+            if _recipe_is_gone():
+                sys.exit(1)
+            time.sleep(poll)
+    except BaseException:
+        if job:
+            subprocess.run(["scancel", job], check=False)
+        process.kill()
+        raise
+    return process.returncode
 
 
 def _succeeded(log: Path) -> bool:

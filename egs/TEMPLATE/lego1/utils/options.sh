@@ -4,10 +4,13 @@
 # closest. Sourced by lego.sh and by recipes' run.sh.
 
 take_options() { # take_options "name name ..." "$@": set these variables where given; the rest of
-    # the arguments goes into the array `remaining`. For a recipe's own options.
+    # the arguments goes into the array `remaining`. For a recipe's own options; LEGONN_COMMAND
+    # becomes the command that scores record.
     local legal name
     legal=" $(tr -s '[:space:]' ' ' <<<"$1") "
     shift
+    LEGONN_COMMAND="cd egs/$(basename "$(dirname "${PWD}")")/$(basename "${PWD}") &&$(printf ' %q' ./run.sh "$@")"
+    export LEGONN_COMMAND
     remaining=()
     while [ $# -gt 0 ]; do
         name=$(tr - _ <<<"${1#--}")

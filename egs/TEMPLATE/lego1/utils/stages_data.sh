@@ -4,8 +4,8 @@
 
 list_folder() { # list_folder LANG SIZE: where the token list of a language is made
     case "${token_type}" in
-        bpe) echo "data/$1_token_list/bpe_${bpemode}$2" ;;
-        char | word) echo "data/$1_token_list/${token_type}" ;;
+        bpe) echo "data/$1_token_list/bpe_${bpemode}$2${token_tag:+_${token_tag}}" ;;
+        char | word) echo "data/$1_token_list/${token_type}${token_tag:+_${token_tag}}" ;;
         *) die "--token_type ${token_type}: give bpe, char or word" ;;
     esac
 }
@@ -93,7 +93,7 @@ own_list() { # own_list FOLDER SIZE TEXT ...: learn a list, unless it is there a
         stamp_difference "${folder}/.done" "${key}" >&2
         die "${folder} was made from other text or options (above), and experiments may use it:" \
             "use it as it is with --token_listdir (or --src_token_listdir) ${folder}," \
-            "or remove it to make it anew"
+            "make another with --token_tag, or remove it to make it anew"
     fi
     once "${folder}/.done" "${key}" learn_tokens "${folder}" "${size}" "$@"
 }

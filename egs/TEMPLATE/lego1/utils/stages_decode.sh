@@ -43,8 +43,9 @@ decode_set() { # decode_set SET KEY
         "${utils}/once.py" "${logdir}/output.JOB" "${logdir}/.key" \
         "${python}" -m legonn.bin.decode "${system_options[@]}" \
         --input "${input}" --input_format kaldi --key_file "${logdir}/keys.JOB.scp" \
-        --output "${logdir}/output.JOB" \
+        --output "${logdir}/output.JOB" --ngpu "$((ngpu > 0 ? 1 : 0))" \
         ${inference_config:+--config "${inference_config}"} ${inference_args}
+    grep -h 'warning:' "${logdir}"/decode.*.log | sort -u >&2 || true
     for name in text token score; do
         files=()
         for job in $(seq "${jobs}"); do files+=("${logdir}/output.${job}/1best_recog/${name}"); done
@@ -73,16 +74,19 @@ stage_decode() {
 }
 
 stage_score() {
-    local set folder more
+    local set folder more facts=
+    # A composition has parents, not a training of its own.
+    [ -n "${pretrained_encoder}" ] || facts=$("${utils}/training_facts.py" "${lego_exp}")
     for set in ${test_sets}; do
         folder=${decode_exp}/${inference_tag}/${set}
         need "${folder}/.done" "run stage 12"
         more=(--system_name "$(basename "${decode_exp}")" --test_set "${set}"
             --recipe "$(basename "$(dirname "${PWD}")")"
-            --decode_seconds "$(cat "${folder}/.decode_seconds")")
+            --decode_seconds "$(cat "${folder}/.decode_seconds")"
+            --command "${LEGONN_COMMAND:-${recipe_command}}")
         [ -z "${compare_with}" ] || more+=(--compare "${compare_with}/${set}/text")
         # shellcheck disable=SC2086
         "${python}" -m legonn.bin.score --hyp "${folder}/text" --ref "${raw}/${set}/${tgt_file}" \
-            --output "${folder}/score.json" "${more[@]}" ${score_args}
+            --output "${folder}/score.json" "${more[@]}" ${facts} ${score_args}
     done
 }

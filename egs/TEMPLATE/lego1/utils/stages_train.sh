@@ -84,17 +84,8 @@ stage_stats() {
 }
 
 # ---- Stage 11: training --------------------------------------------------------------------------
-settings() { # settings FILE: the keys of a YAML file in one order, without comments
-    "${python}" - "$1" <<'PYTHON'
-import json
-import sys
-
-import yaml
-
-with open(sys.argv[1], encoding="utf-8") as file:
-    for key, value in sorted((yaml.safe_load(file) or {}).items()):
-        print(f"{key}: {json.dumps(value, sort_keys=True)}")
-PYTHON
+settings() { # settings FILE: what a YAML file and its bases say, in one order, without comments
+    "${python}" "${utils}/settings.py" "$1"
 }
 
 write_rerun_script() { # the command that trains this experiment, in its own folder

@@ -1,0 +1,48 @@
+"""Training configurations: YAML, where a variant names its `base` and holds only what differs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from legonn.errors import ConfigError
+
+__all__ = ["merge", "read_config"]
+
+
+def read_config(path: Path) -> dict[str, Any]:
+    """Read a training YAML; `base: other.yaml` (relative to it) is read first, and overridden key by key.
+
+    Raises
+    ------
+    ConfigError
+        If a file is absent, is no YAML mapping, or is its own base.
+    """
+    return _read(path, ())
+
+
+def _read(path: Path, readers: tuple[Path, ...]) -> dict[str, Any]:
+    if path in readers:
+        raise ConfigError(f"{path} is its own base: {' -> '.join(map(str, [*readers, path]))}")
+    try:
+        config = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        named = f" (base of {readers[-1]})" if readers else ""
+        raise ConfigError(f"{path}{named} can't be read as YAML: {error}") from error
+    if not isinstance(config, dict):
+        raise ConfigError(f"{path} holds no mapping of options to values")
+    base = config.pop("base", None)
+    return config if base is None else merge(_read(path.parent / base, (*readers, path)), config)
+
+
+def merge(base: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
+    """`base` with `changes` over it; mappings such as encoder_conf are merged key by key."""
+    merged = dict(base)
+    for key, value in changes.items():
+        below = merged.get(key)
+        merged[key] = (
+            merge(below, value) if isinstance(below, dict) and isinstance(value, dict) else value
+        )
+    return merged

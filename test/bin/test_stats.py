@@ -1,0 +1,89 @@
+"""The statistics command: what it prints, notes and refuses."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import yaml
+
+from legonn.bin.stats import main
+from legonn.cli import run
+from legonn.errors import ConfigError, DataError
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """100 utterances of 4 source tokens; 98 need 4 positions, one 8, one 9."""
+    (tmp_path / "train").mkdir()
+    needed = [4] * 98 + [8, 9]
+    for name, sizes in (("src_text", [4] * 100), ("text", needed), ("text_positions", needed)):
+        lines = [f"u{i:02d} {size}\n" for i, size in enumerate(sizes)]
+        (tmp_path / "train" / f"{name}_shape").write_text("".join(lines))
+    return tmp_path
+
+
+def config(folder: Path, **options: object) -> list[str]:
+    path = folder / "train.yaml"
+    path.write_text(yaml.safe_dump(options))
+    return ["--stats_dir", str(folder), "--config", str(path)]
+
+
+def test_enough_positions_are_printed_and_noted(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(config(folder, encoder_conf={"length_ratio": 2.0})) == 0  # one of 100 is lost
+    assert capsys.readouterr().out == (
+        "length ratio 2: 1.00 / 2.00 / 2.00 positions a token (1, 50, 99 %); "
+        "1.00% of 100 targets can't be emitted; ratio 2.25 covers 99.9 %\n"
+    )
+    noted = json.loads((folder / "length_stats.json").read_text())
+    assert noted["ratio"] == 2.0 and noted["infeasible"] == 0.01
+    assert noted["covering_ratio"] == 2.25 and noted["worst"][:2] == ["u99", "u98"]
+
+
+def test_more_than_one_percent_lost_is_refused(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = config(folder, encoder_conf={"length_ratio": 1.5})
+    with pytest.raises(DataError) as caught:
+        main(arguments)
+    message = str(caught.value)
+    assert "length_ratio 1.5 leaves 2.0% of the training set" in message
+    assert "limit 1%" in message and "length_ratio to 2.25 or more" in message
+    assert caught.value.items[:2] == ["u99", "u98"]
+    assert json.loads((folder / "length_stats.json").read_text())["infeasible"] == 0.02
+    assert run(main, arguments) == 2
+    assert "error: length_ratio 1.5 leaves" in capsys.readouterr().err
+
+
+def test_a_plain_system_needs_no_positions(folder: Path) -> None:
+    assert main(config(folder, system="attention", encoder_conf={"length_ratio": 1.0})) == 0
+
+
+def test_a_ratio_on_the_command_line_wins(folder: Path) -> None:
+    arguments = config(folder, encoder_conf={"length_ratio": 3.0})
+    with pytest.raises(DataError, match="length_ratio 1.2 leaves"):
+        main([*arguments, "--length_ratio", "1.2"])
+
+
+@pytest.mark.parametrize("options", [{}, {"encoder_conf": {"width": 8}}])
+def test_without_a_ratio_the_encoders_default_counts(folder: Path, options: dict[str, object]) -> None:
+    from legonn.factory import TextEncoderConfig
+
+    default = TextEncoderConfig().length_ratio
+    with pytest.raises(DataError, match=f"length_ratio {default:g} leaves"):
+        main(config(folder, **options))
+    with pytest.raises(DataError, match=f"length_ratio {default:g} leaves"):
+        main(["--stats_dir", str(folder)])
+
+
+def test_absent_statistics_name_the_stage(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"src_text_shape is absent: run the statistics stage \(10\)"):
+        main(["--stats_dir", str(tmp_path)])
+
+
+def test_an_absent_config_is_named(folder: Path) -> None:
+    with pytest.raises(ConfigError, match="none.yaml"):
+        main(["--stats_dir", str(folder), "--config", str(folder / "none.yaml")])

@@ -1,0 +1,63 @@
+"""`legonn validate`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from legonn.bin.validate import main
+from legonn.cli import run
+from legonn.errors import DataError
+
+
+def folder(path: Path, de: str, en: str) -> str:
+    path.mkdir()
+    (path / "text.tc.de").write_text(de, encoding="utf-8")
+    (path / "text.tc.en").write_text(en, encoding="utf-8")
+    return str(path)
+
+
+def test_good_folders_give_a_line_each(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    names = [folder(tmp_path / name, "a eins\n", "a one\n") for name in ("x", "y")]
+    assert main(names) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split(":")[0] for line in lines] == names
+
+
+def test_faults_of_all_folders_are_listed_at_once(tmp_path: Path) -> None:
+    names = [
+        folder(tmp_path / "x", "a eins\nb\n", "a one\nb two\n"),
+        folder(tmp_path / "y", "b zwei\na eins\n", "a one\nb two\n"),
+        str(tmp_path / "absent"),
+    ]
+    with pytest.raises(DataError, match="3 faults; mend them and run again") as error:
+        main(names)
+    assert [item.split(": ")[0] for item in error.value.items] == [
+        f"{tmp_path}/x/text.tc.de:2",
+        f"{tmp_path}/y/text.tc.de:2",
+        f"{tmp_path}/absent",
+    ]
+
+
+def test_the_command_ends_with_2_and_prints_the_list(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = folder(tmp_path / "x", "a eins\nb\n", "a one\nb two\n")
+    monkeypatch.setattr("sys.argv", ["legonn validate", name])
+    assert run(main) == 2
+    assert f"{name}/text.tc.de:2: no text after the id" in capsys.readouterr().err
+
+
+def test_long_lines_are_a_warning_and_pass(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    name = folder(tmp_path / "x", "a " + "x" * 20 + "\n", "a one\n")
+    assert main([name, "--max_length", "19"]) == 0
+    assert "1 lines are longer than 19 characters: lines 1" in capsys.readouterr().err
+
+
+def test_a_test_set_without_one_language_is_a_fault(tmp_path: Path) -> None:
+    name = folder(tmp_path / "x", "a eins\n", "a one\n")
+    with pytest.raises(DataError, match="text.tc.ro: no such file"):
+        main([name, "--files", "text.tc.ro", "text.tc.en"])

@@ -1,0 +1,161 @@
+"""Tiny experiments, trained once a session in this process and shared by the tests that look at them."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+# Numbers of a made-up language and their figures: short, repetitive, learnt by a toy at once.
+WORDS = {"unu": "one", "doi": "two", "trei": "three", "patru": "four", "cinci": "five"}
+ROOT = Path(__file__).resolve().parents[1]
+
+CONFIG = {
+    "encoder_conf": {
+        "width": 16,
+        "heads": 2,
+        "feedforward": 32,
+        "layers_before": 1,
+        "layers_after": 1,
+        "length_ratio": 2.0,
+    },
+    "ingestor_conf": {"layers": 1},
+    "decoder_conf": {"width": 16, "heads": 2, "feedforward": 32, "layers": 1},
+    "batch_type": "unsorted",
+    "batch_size": 8,
+    "max_epoch": 3,
+    "optim": "adam",
+    "optim_conf": {"lr": 0.01},
+    "best_model_criterion": [["valid", "acc", "max"], ["valid", "loss", "min"]],
+    "keep_nbest_models": 2,
+    "num_workers": 0,
+    "seed": 1,
+    "precision": "fp32",
+    "use_matplotlib": False,
+    "use_tensorboard": False,
+}
+
+
+@dataclass(frozen=True)
+class Corpus:
+    """Training and validation text, token lists and sentencepiece models, in one folder.
+
+    Attributes
+    ----------
+    folder : Path
+        Holds `{train,valid}.{src,tgt}`, `{src,tgt}.{model,txt}`, and `config.yaml` of `CONFIG`.
+    """
+
+    folder: Path
+
+    def options(self, output: Path, *more: str) -> list[str]:
+        """The command line of `legonn train` that writes to `output`; `more` comes last and overrides."""
+        command = ["--config", str(self.folder / "config.yaml"), "--output_dir", str(output)]
+        for prefix, side in (("src_", "src"), ("", "tgt")):
+            command += [f"--{prefix}token_list", str(self.folder / f"{side}.txt")]
+            command += [f"--{prefix}bpemodel", str(self.folder / f"{side}.model")]
+        for part in ("train", "valid"):
+            for side, name in (("src", "src_text"), ("tgt", "text")):
+                text = f"{self.folder / f'{part}.{side}'},{name},text"
+                command += [f"--{part}_data_path_and_name_and_type", text]
+            command += [f"--{part}_shape_file", str(self.folder / f"{part}.src")]
+        return [*command, *more]
+
+
+@pytest.fixture(scope="session")
+def corpus(tmp_path_factory: pytest.TempPathFactory) -> Corpus:
+    """48 pairs to train on, 8 to validate, two languages' tokens."""
+    import random
+
+    folder = tmp_path_factory.mktemp("corpus")
+    draw = random.Random(1)
+    for part, size in (("train", 48), ("valid", 8)):
+        pairs = [draw.choices(list(WORDS), k=draw.randint(1, 4)) for _ in range(size)]
+        for side, table in (("src", {word: word for word in WORDS}), ("tgt", WORDS)):
+            lines = [
+                f"{part}{i:02d} {' '.join(table[w] for w in words)}\n"
+                for i, words in enumerate(pairs)
+            ]
+            (folder / f"{part}.{side}").write_text("".join(lines), encoding="utf-8")
+    for side in ("src", "tgt"):
+        learn_pieces(folder / f"train.{side}", folder / side)
+    (folder / "config.yaml").write_text(yaml.safe_dump(CONFIG), encoding="utf-8")
+    return Corpus(folder)
+
+
+def learn_pieces(text: Path, prefix: Path, size: int = 24) -> None:
+    """A sentencepiece model `<prefix>.model` and ESPnet's token list `<prefix>.txt`, of a Kaldi text."""
+    import sentencepiece
+
+    with prefix.with_suffix(".model").open("wb") as model:
+        sentencepiece.SentencePieceTrainer.train(
+            sentence_iterator=iter(
+                line.partition(" ")[2] for line in text.read_text(encoding="utf-8").splitlines()
+            ),
+            model_writer=model,
+            vocab_size=size,
+            hard_vocab_limit=False,
+            character_coverage=1.0,
+            num_threads=1,
+            minloglevel=2,
+        )
+    pieces = sentencepiece.SentencePieceProcessor(model_file=str(prefix.with_suffix(".model")))
+    known = [pieces.id_to_piece(i) for i in range(pieces.get_piece_size())]
+    special = {"<unk>", "<s>", "</s>"}
+    tokens = ["<blank>", "<unk>", *(t for t in known if t not in special), "<sos/eos>"]
+    prefix.with_suffix(".txt").write_text("\n".join(tokens) + "\n", encoding="utf-8")
+
+
+@pytest.fixture(scope="session")
+def train(corpus: Corpus) -> Callable[..., Path]:
+    """Trains in this process: `train(folder, "--max_epoch", "1")` -> folder."""
+
+    def run(folder: Path, *more: str) -> Path:
+        from legonn.bin.train import main
+
+        assert main(corpus.options(folder, *more)) == 0
+        return folder
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def experiment(train: Callable[..., Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Three epochs of a LegoNN system with WEmb; look, don't change."""
+    return train(tmp_path_factory.mktemp("exp") / "lego")
+
+
+@pytest.fixture(scope="session")
+def plain_experiment(train: Callable[..., Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One epoch of a plain encoder-decoder; look, don't change."""
+    folder = tmp_path_factory.mktemp("exp") / "plain"
+    return train(folder, "--system", "attention", "--max_epoch", "1")
+
+
+@pytest.fixture(scope="session")
+def environment() -> dict[str, str]:
+    """The environment of a child process that imports this checkout."""
+    return {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+
+
+@pytest.fixture
+def chain_config() -> Callable[..., dict[str, Any]]:
+    """Configuration of a chain of width 16 without dropout, in fp32; options override its keys."""
+
+    def make(**options: Any) -> dict[str, Any]:
+        part = {"width": 16, "heads": 2, "feedforward": 32, "dropout": 0.0, "attention_dropout": 0.0}
+        return {
+            "encoder_conf": {**part, "layers_before": 1, "layers_after": 1, "length_ratio": 1.5},
+            "ingestor_conf": {"layers": 1},
+            "decoder_conf": {**part, "layers": 2},
+            "chain_conf": {"label_smoothing": 0.1},
+            "precision": "fp32",
+            **options,
+        }
+
+    return make

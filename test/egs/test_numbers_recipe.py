@@ -1,0 +1,241 @@
+"""The numbers recipe, all its stages, with a tiny configuration."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from legonn.data.folder import read_text
+
+SYSTEMS = {
+    "De-En": "exp/de_en/decode/test_de_en",
+    "Ro-En": "exp/ro_en/decode/test_ro_en",
+    "Ro-encoder+De-En-decoder": "exp/compose_ro_en_de_en/decode/test_ro_en",
+}
+
+
+def test_it_ends_with_a_table_of_the_three_systems(first_run: Any) -> None:
+    lines = first_run[1].splitlines()[-4:]
+    assert re.split(r"  +", lines[0]) == ["system", "test set", "sentences", "exact %", "BLEU"]
+    assert [re.split(r"  +", line)[:3] for line in lines[1:]] == [
+        ["De-En", "test_de_en", "6"],
+        ["Ro-En alone", "test_ro_en", "6"],
+        ["Ro encoder + De-En decoder", "test_ro_en", "6"],
+    ]
+
+
+def test_stages_that_do_nothing_say_why(first_run: Any) -> None:
+    for what in (
+        "stage 2: speed perturbation is skipped: this recipe reads text",
+        "stages 6-9: the language model is skipped",
+        "stages 14-15: packing and publishing are skipped",
+    ):
+        assert what in first_run[1]
+
+
+@pytest.mark.parametrize("folder", SYSTEMS.values())
+def test_decoding_has_espnets_layout_with_every_id_in_order(finished: Any, folder: str) -> None:
+    decoded = finished.folder / folder
+    ids = list(read_text(finished.folder / "dump/raw" / decoded.name / "text.tc.en"))
+    for name in ("text", "token", "score"):
+        lines = (decoded / name).read_text(encoding="utf-8").splitlines()
+        assert [line.split(" ")[0] for line in lines] == ids
+    jobs = [
+        line
+        for job in (1, 2)
+        for line in (decoded / f"logdir/output.{job}/1best_recog/text").read_text().splitlines()
+    ]
+    assert sorted(jobs) == (decoded / "text").read_text().splitlines()
+
+
+@pytest.mark.parametrize(("system", "folder"), SYSTEMS.items())
+def test_scores_are_recorded_with_what_makes_them(finished: Any, system: str, folder: str) -> None:
+    scores = json.loads((finished.folder / folder / "score.json").read_text())
+    assert [score["metric"] for score in scores] == ["exact", "bleu"]
+    for score in scores:
+        assert (score["system"], score["recipe"]) == (system, "numbers")
+        assert score["command"].startswith("cd egs/numbers/lego1 && ./run.sh --train_pairs 120")
+        assert score["decode_seconds"] > 0
+        composed = "compose" in folder
+        assert (score["seed"] is None) == (score["train_seconds"] is None) == composed
+    everything = json.loads((finished.folder / "exp/results.json").read_text())
+    assert [s for s in everything if s["system"] == system] == scores
+
+
+def test_both_languages_share_the_english_tokens(finished: Any) -> None:
+    lists = {path.parent.name for path in finished.folder.glob("data/*_token_list/*/tokens.txt")}
+    folders = {path.name for path in finished.folder.glob("data/*_token_list")}
+    assert folders == {"de_token_list", "en_token_list", "ro_token_list"} and lists == {"bpe_bpe50"}
+    contracts = [(finished.folder / f"exp/{x}_en/interface.yaml").read_text() for x in ("de", "ro")]
+    digests = [re.findall(r"tokenizer_sha256: (\w+)", contract) for contract in contracts]
+    assert digests[0] == digests[1] and len(digests[0]) == 1
+
+
+def test_a_second_run_does_nothing_again(again: Any, tiny_options: list[str]) -> None:
+    before = {path: path.stat().st_mtime_ns for path in again.folder.glob("**/*.pth")}
+    printed = again.run(*tiny_options)
+    assert "up to date: exp/de_en/.done" in printed
+    assert "up to date: exp/compose_ro_en_de_en/decode/test_ro_en/.done" in printed
+    assert before and before == {p: p.stat().st_mtime_ns for p in again.folder.glob("**/*.pth")}
+
+
+def test_the_number_of_jobs_leaves_no_trace(again: Any, tiny_options: list[str]) -> None:
+    names = [f"exp/de_en/decode/test_de_en/{name}" for name in ("text", "token", "score")]
+    (stats,) = again.folder.glob("exp/lego_stats_train_de_en_*")
+    shapes = [str(p.relative_to(again.folder)) for p in stats.glob("*/*_shape*")]
+    before = {name: (again.folder / name).read_bytes() for name in names + shapes}
+    shutil.rmtree(stats)
+    shutil.rmtree(again.folder / "exp/de_en/decode")
+    again.run(*tiny_options, "--stage", "10", "--nj", "3", "--inference_nj", "1")
+    assert len(shapes) == 10
+    assert before == {name: (again.folder / name).read_bytes() for name in names + shapes}
+
+
+def test_other_settings_do_not_overwrite_an_experiment(again: Any, tiny_options: list[str]) -> None:
+    config = again.folder / "conf/tiny.yaml"
+    config.write_text(config.read_text().replace("lr: 0.002", "lr: 0.001"))
+    printed = again.fail(*tiny_options, "--stage", "11", "--stop_stage", "11")
+    assert '-optim_conf: {"lr": 0.002}' in printed and '+optim_conf: {"lr": 0.001}' in printed
+    assert "exp/de_en was trained, or begun, with other settings" in printed
+    assert "give this one a name with --lego_tag" in printed
+
+
+def test_a_comment_in_the_configuration_changes_nothing(
+    again: Any, tiny_options: list[str]
+) -> None:
+    config = again.folder / "conf/tiny.yaml"
+    config.write_text("# A comment.\n" + config.read_text())
+    printed = again.run(*tiny_options, "--stage", "11", "--stop_stage", "11")
+    assert "up to date: exp/de_en/.done" in printed
+
+
+def test_the_experiments_own_script_runs_it_again(again: Any) -> None:
+    script = again.folder / "exp/de_en/run.sh"
+    # It names the folder in which the experiment was made; this is a copy.
+    text = re.sub(r"^cd .*$", f"cd {again.folder}", script.read_text(), flags=re.M)
+    script.write_text(text)
+    assert "up to date: exp/de_en/.done" in again.run(script=str(script))
+
+
+def test_other_decoding_options_get_a_folder_of_their_own(again: Any) -> None:
+    arguments = [
+        "--train_set", "train_de_en", "--valid_set", "val_de_en", "--test_sets", "test_de_en",
+        "--src_lang", "de", "--tgt_lang", "en", "--bpemode", "bpe", "--nbpe", "50",
+        "--lego_exp", "exp/de_en", "--stage", "12", "--stop_stage", "13",
+        "--inference_args", "--beam_size 2", "--compare_with", "exp/de_en/decode",
+    ]  # fmt: skip
+    again.run(*arguments, script="../../TEMPLATE/lego1/lego.sh")
+    folder = again.folder / "exp/de_en/decode_beam_size_2/test_de_en"
+    scores = json.loads((folder / "score.json").read_text())
+    assert {score["baseline"] for score in scores} == {"exp/de_en/decode/test_de_en/text"}
+
+
+# Slurm's part in training: sbatch runs the script, srun would start a process on every node.
+FAKE_SBATCH = """#!/bin/sh
+echo "$@" >"$FAKE/sbatch.txt"
+for last; do :; done
+bash "$last"
+"""
+FAKE_SRUN = """#!/bin/sh
+echo "$@" >"$FAKE/srun.txt"
+"""
+
+
+def test_training_on_many_nodes_goes_through_slurm(again: Any, tmp_path: Path) -> None:
+    folder = tmp_path / "bin"
+    folder.mkdir()
+    for name, text in (("sbatch", FAKE_SBATCH), ("srun", FAKE_SRUN)):
+        (folder / name).write_text(text)
+        (folder / name).chmod(0o755)
+    again.variables.update(
+        PATH=f"{folder}:{again.environment['PATH']}", FAKE=str(tmp_path), CMD_BACKEND="slurm"
+    )
+    options = lego("--bpemode", "bpe", "--nbpe", "50", "--lego_config", "conf/tiny.yaml")
+    options += ["--lego_tag", "many", "--stage", "11", "--stop_stage", "11"]
+    again.run(*options, "--num_nodes", "2", "--ngpu", "4", script="../../TEMPLATE/lego1/lego.sh")
+    sbatch, srun = ((tmp_path / f"{name}.txt").read_text() for name in ("sbatch", "srun"))
+    assert "--nodes=2 --ntasks-per-node=1" in sbatch and "--gres=gpu:4" in sbatch
+    assert "-m legonn.bin.train --collect_stats false" in srun
+    assert "--ngpu 4 --multiprocessing_distributed true --dist_launcher slurm" in srun
+    assert "--dist_init_method file://" in srun
+
+
+def lego(*more: str) -> list[str]:
+    """Options of a German-English run by lego.sh."""
+    sets = "--train_set train_de_en --valid_set val_de_en --test_sets test_de_en"
+    return [*sets.split(), "--src_lang", "de", "--tgt_lang", "en", *more]
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--train_set", "x"], "--valid_set is not set"),
+        (lego("--nj", "two"), "--nj two: give a whole number"),
+        (lego("--nj", "0"), "--nj and --inference_nj: give at least 1"),
+        (lego("--launcher", "mpi"), "--launcher mpi: give espnet or torchrun"),
+        (lego("--num_procs", "2"), "--num_procs 2: add --launcher torchrun"),
+        (lego("--token_type", "phone"), "--token_type phone: give bpe, char or word"),
+        (lego("--pretrained_decoder", "exp/x"), "add --skip_train true"),
+        (
+            lego("--pretrained_decoder", "exp/x", "--skip_train", "true"),
+            "a composition needs --pretrained_encoder and --pretrained_decoder",
+        ),
+        (lego("--stage", "3"), "data/train_de_en/text.tc.de is missing: run stage 1"),
+        (lego("--stage", "4"), "dump/raw/org/train_de_en/.done is missing: run stage 3"),
+        (lego("--stage", "5"), "dump/raw/train_de_en/.done is missing: run stage 4"),
+        (lego("--stage", "11"), "dump/raw/train_de_en/text.tc.de is missing: run stages 1 to 4"),
+        (lego("--stage", "12"), "config.yaml is missing: it is no experiment"),
+    ],
+)
+def test_wrong_options_are_told_before_any_work(
+    numbers: Any, options: list[str], message: str
+) -> None:
+    assert message in numbers.fail(*options, script="../../TEMPLATE/lego1/lego.sh")
+    assert not list(numbers.folder.glob("exp/*/*.pth"))
+
+
+def test_help_teaches_without_a_recipe(numbers: Any) -> None:
+    printed = numbers.run("--help")
+    for option in ("--stage", "--pretrained_encoder", "--token_listdir", "--inference_args"):
+        assert option in printed
+
+
+def test_a_token_list_of_other_text_is_not_overwritten(
+    numbers: Any, tiny_options: list[str]
+) -> None:
+    numbers.run(*tiny_options, "--stop_stage", "5")
+    before = (numbers.folder / "data/en_token_list/bpe_bpe50/tokens.txt").read_bytes()
+    more = ["--stop_stage", "5", "--train_pairs", "110"]
+    printed = numbers.fail(*tiny_options, *more)
+    assert "data/de_token_list/bpe_bpe50 was made from other text or options" in printed
+    assert "--token_listdir" in printed
+    assert (numbers.folder / "data/en_token_list/bpe_bpe50/tokens.txt").read_bytes() == before
+
+
+def test_bad_data_stops_stage_1_with_all_faults(numbers: Any, tiny_options: list[str]) -> None:
+    numbers.run(*tiny_options, "--stop_stage", "1")
+    texts = numbers.folder / "data/val_de_en/text.tc.de"
+    lines = texts.read_bytes().splitlines(keepends=True)
+    texts.write_bytes(b"".join([lines[0], b"val-00002\n", b"val-00003 \xff\n", *lines[3:]]))
+    printed = numbers.fail(*tiny_options, "--stop_stage", "1")
+    assert "data/val_de_en/text.tc.de:2: no text after the id" in printed
+    assert "data/val_de_en/text.tc.de:3: not UTF-8" in printed
+
+
+def test_stage_4_drops_long_pairs_but_not_from_test_sets(
+    numbers: Any, tiny_options: list[str]
+) -> None:
+    printed = numbers.run(*tiny_options, "--stop_stage", "4", "--max_text_length", "25")
+    assert "pairs dropped, longer than 25 characters" in printed
+
+    def longest(folder: str) -> int:
+        path: Path = numbers.folder / folder / "text.tc.en"
+        return max(map(len, read_text(path).values()))
+
+    assert longest("dump/raw/train_de_en") <= 25 < longest("data/train_de_en")
+    assert longest("dump/raw/test_de_en") == longest("data/test_de_en") > 25

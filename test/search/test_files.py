@@ -1,0 +1,147 @@
+"""Reading input and writing results: all faults at once, and nothing half-written."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+import pytest
+
+from legonn.errors import ConfigError, DataError
+from legonn.search import Hypothesis
+from legonn.search.files import Lines, open_writer, read_input, stream_lines
+
+
+def hypothesis(text: str, score: float = -0.5) -> Hypothesis:
+    return Hypothesis(text=text, tokens=tuple(text), ids=(), score=score, scores={})
+
+
+def test_a_file_named_text_is_kaldis_and_any_other_is_lines(tmp_path: Path) -> None:
+    for name in ("text", "text.tc.de", "news.de"):
+        (tmp_path / name).write_text("u1 ein Haus\nu2 zwei\n")
+    kaldi = read_input(str(tmp_path / "text.tc.de"))
+    assert (kaldi.ids, kaldi.texts) == (["u1", "u2"], ["ein Haus", "zwei"])
+    assert read_input(str(tmp_path / "text")).ids == ["u1", "u2"]
+    plain = read_input(str(tmp_path / "news.de"))
+    assert (plain.ids, plain.texts) == (None, ["u1 ein Haus", "u2 zwei"])
+    assert read_input(str(tmp_path / "text"), form="lines").texts == plain.texts
+
+
+def test_lines_end_in_any_way_and_only_at_newlines(tmp_path: Path) -> None:
+    path = tmp_path / "in"
+    path.write_bytes("a\r\nb\u2028c\n\nd".encode())
+    assert read_input(str(path)).texts == ["a", "b\u2028c", "", "d"]
+
+
+def test_every_line_that_is_not_utf8_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "in"
+    path.write_bytes(b"gut\nGr\xfc\xdfe\nab\xff\n")
+    with pytest.raises(DataError) as caught:
+        read_input(str(path))
+    assert caught.value.items == [
+        f"{path}:2: not UTF-8 at byte 3",
+        f"{path}:3: not UTF-8 at byte 3",
+    ]
+
+
+def test_keys_pick_lines_and_keep_their_numbers(tmp_path: Path) -> None:
+    text, keys = tmp_path / "text", tmp_path / "keys"
+    text.write_text("u1 a\nu2 b\nu3 c\n")
+    keys.write_text("u2\nu3 more\n")
+    lines = read_input(str(text), key_file=str(keys))
+    assert (lines.ids, lines.texts, lines.numbers) == (["u2", "u3"], ["b", "c"], [2, 3])
+    keys.write_text("u2\nu4\nu5\n")
+    with pytest.raises(DataError) as caught:
+        read_input(str(text), key_file=str(keys))
+    assert caught.value.items == [f"{keys}:2: u4", f"{keys}:3: u5"]
+
+
+def test_keys_need_ids(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="--key_file picks ids"):
+        read_input("in", form="lines", key_file="keys")
+
+
+def test_an_absent_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="can't read .*absent: No such file"):
+        read_input(str(tmp_path / "absent"))
+
+
+def test_a_stream_gives_whole_lines_as_they_come() -> None:
+    class Pipe(io.BytesIO):
+        pieces = [b"one\ntwo\nthr", b"ee", b"\n", b"four"]
+
+        def read1(self, size: int | None = -1, /) -> bytes:
+            return self.pieces.pop(0) if self.pieces else b""
+
+    parts = list(stream_lines(Pipe()))
+    assert [list(part.texts) for part in parts] == [["one", "two"], ["three"], ["four"]]
+    assert [list(part.numbers) for part in parts] == [[1, 2], [3], [4]]
+
+
+def test_a_stream_names_the_line_that_is_not_utf8() -> None:
+    with pytest.raises(DataError) as caught:
+        list(stream_lines(io.BytesIO(b"a\n\xff\n")))
+    assert caught.value.items == ["<stdin>:2: not UTF-8 at byte 1"]
+
+
+def test_windows_split_everything_alike() -> None:
+    lines = Lines("in", [1, 2, 3], ["a", "b", "c"], ["u1", "u2", "u3"])
+    parts = list(lines.windows(2))
+    assert [part.texts for part in parts] == [["a", "b"], ["c"]]
+    assert [part.numbers for part in parts] == [[1, 2], [3]]
+    assert [part.ids for part in parts] == [["u1", "u2"], ["u3"]]
+
+
+def test_a_folder_gets_espnets_layout(tmp_path: Path) -> None:
+    lines = Lines("in", [1, 2], ["", ""], ["u1", "u2"])
+    with open_writer(str(tmp_path), ids=True, nbest=2) as writer:
+        writer.write(lines, [[hypothesis("ab", -0.25), hypothesis("b")], [hypothesis("")]])
+    best, second = tmp_path / "1best_recog", tmp_path / "2best_recog"
+    assert (best / "text").read_text() == "u1 ab\nu2 \n"
+    assert (best / "token").read_text() == "u1 a b\nu2 \n"
+    assert (best / "score").read_text() == "u1 -0.250000\nu2 -0.500000\n"
+    assert (second / "text").read_text() == "u1 b\n"
+    assert sorted(path.name for path in best.iterdir()) == ["score", "text", "token"]
+
+
+def test_plain_lines_go_to_a_file(tmp_path: Path) -> None:
+    path = tmp_path / "new" / "out.en"
+    with open_writer(str(path), ids=False) as writer:
+        writer.write(Lines("in", [1], [""]), [[hypothesis("a b")]])
+        assert not path.exists()
+    assert path.read_text() == "a b\n"
+
+
+@pytest.mark.parametrize("ids", [True, False])
+def test_a_failure_leaves_what_stood_there(tmp_path: Path, ids: bool) -> None:
+    output = tmp_path / "out"
+    path = output / "1best_recog" / "text" if ids else output
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("before\n")
+    lines = Lines("in", [1], [""], ["u1"] if ids else None)
+    with pytest.raises(KeyboardInterrupt), open_writer(str(output), ids=ids) as writer:
+        writer.write(lines, [[hypothesis("half")]])
+        raise KeyboardInterrupt
+    assert path.read_text() == "before\n"
+    assert list(path.parent.iterdir()) == [path]
+
+
+def test_a_file_where_a_folder_is_needed_and_the_reverse(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with (
+        pytest.raises(ConfigError, match="is a file; input with ids gives a folder"),
+        open_writer(str(tmp_path / "file"), ids=True),
+    ):
+        pass
+    with (
+        pytest.raises(ConfigError, match="is a folder; input without ids gives a file"),
+        open_writer(str(tmp_path), ids=False),
+    ):
+        pass
+
+
+def test_standard_output_gets_ids_where_there_are(capsys: pytest.CaptureFixture[str]) -> None:
+    with open_writer("-", ids=True) as writer:
+        writer.write(Lines("in", [1], [""], ["u1"]), [[hypothesis("a b")]])
+        writer.write(Lines("in", [1], [""]), [[hypothesis("c")]])
+    assert capsys.readouterr().out == "u1 a b\nc\n"

@@ -1,0 +1,28 @@
+"""Counted warnings."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+from legonn.search.files import Lines
+from legonn.search.notes import Notes
+
+TRANSLATOR: Any = SimpleNamespace(unknown=lambda text: [c for c in text if c in "ΩßX"])
+
+
+def test_the_first_places_of_each_kind_are_named() -> None:
+    notes = Notes()
+    notes.look(TRANSLATOR, Lines("in", [4, 5, 6], ["a", " ", "ΩaßΩ"]))
+    notes.look(TRANSLATOR, Lines("in", range(7, 14), ["X"] * 7))
+    assert notes.warnings() == [
+        "warning: 1 empty lines gave empty translations: in:5",
+        "warning: 8 lines have tokens that the source vocabulary lacks, read as <unk>: "
+        "in:6 ('Ω', 'ß'), in:7 ('X'), in:8 ('X'), in:9 ('X'), in:10 ('X') and 3 more",
+    ]
+
+
+def test_good_input_gives_none() -> None:
+    notes = Notes()
+    notes.look(TRANSLATOR, Lines("in", [1], ["a"]))
+    assert notes.warnings() == []

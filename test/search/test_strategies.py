@@ -1,0 +1,98 @@
+"""Decoding a batch: each mode, batched and alone, and what a plain encoder-decoder can't do."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+import torch
+
+from legonn.chain import Chain
+from legonn.errors import ConfigError
+from legonn.search import MODES, DecodingOptions, decode_batch
+
+MakeChain = Callable[..., Chain]
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("ingestor", ["wemb", "beamconv"])
+def test_batched_equals_single(make_chain: MakeChain, mode: str, ingestor: str) -> None:
+    chain = make_chain(ingestor=ingestor)
+    source = torch.randint(2, 6, (6, 5), generator=torch.Generator().manual_seed(0))
+    options = DecodingOptions(mode=mode, beam_size=3)
+    together = decode_batch(chain, source, options)
+    assert len({found[0].ids for found in together}) > 1
+    for row, found in zip(source, together, strict=True):
+        (alone,) = decode_batch(chain, row[None], options)
+        assert found[0].ids == alone[0].ids
+        assert found[0].score == pytest.approx(alone[0].score, abs=1e-5)
+        assert found[0].scores == pytest.approx(alone[0].scores, abs=1e-4)
+
+
+@pytest.mark.parametrize("system", ["lego", "attention"])
+def test_the_score_is_what_the_decoder_gives_in_one_pass(
+    make_chain: MakeChain, system: str
+) -> None:
+    """The golden value comes from the uncached forward pass of training."""
+    chain = make_chain(system=system)
+    source = torch.tensor([[2, 5, 3, 3, 4]])
+    options = DecodingOptions(beam_size=4, nbest=3, length_penalty=0.5)
+    (found,) = decode_batch(chain, source, options)
+    assert len(found) == 3
+    assert found[0].score >= found[1].score >= found[2].score
+    encoded = chain.encode(source, torch.tensor([5]))
+    for one in found:
+        prefix = torch.tensor([[chain.sos, *one.ids]])
+        wanted = torch.tensor([*one.ids, chain.eos])
+        states = chain.decoder.states(encoded.memory, encoded.lengths, prefix)
+        log_probs = chain.decoder.output(states)[0].log_softmax(dim=-1)
+        total = log_probs.gather(1, wanted[:, None]).sum().item()
+        assert one.scores["decoder"] == pytest.approx(total, abs=1e-4)
+        assert one.score == pytest.approx(total / len(wanted) ** 0.5, abs=1e-4)
+
+
+def test_joint_weighs_the_decoder_against_ctc(make_chain: MakeChain) -> None:
+    chain = make_chain()
+    source = torch.tensor([[2, 5, 3, 3, 4]])
+    options = DecodingOptions(mode="joint", ctc_weight=0.25)
+    (found,) = decode_batch(chain, source, options)
+    one = found[0]
+    total = 0.75 * one.scores["decoder"] + 0.25 * one.scores["ctc"]
+    assert one.score == pytest.approx(total / (len(one.ids) + 1), abs=1e-5)
+    marginals = chain.encode(source, torch.tensor([5])).marginals[-1]
+    ctc = -marginals.ctc_loss(torch.tensor([one.ids]), torch.tensor([len(one.ids)])).item()
+    assert one.scores["ctc"] == pytest.approx(ctc, abs=1e-3)
+
+
+def test_joint_without_ctc_is_attention(make_chain: MakeChain) -> None:
+    chain = make_chain()
+    source = torch.tensor([[2, 5, 3], [4, 4, 2]])
+    joint = decode_batch(chain, source, DecodingOptions(mode="joint", ctc_weight=0.0))
+    assert joint == decode_batch(chain, source, DecodingOptions())
+
+
+def test_ctc_greedy_shows_the_interface(make_chain: MakeChain) -> None:
+    chain = make_chain()
+    source = torch.tensor([[2, 5, 3, 3]])
+    (found,) = decode_batch(chain, source, DecodingOptions(mode="ctc_greedy"))
+    marginals = chain.encode(source, torch.tensor([4])).marginals[-1]
+    best = marginals.log_probs[0].amax(dim=-1)
+    assert found[0].ids == tuple(marginals.greedy()[0])
+    assert found[0].scores["ctc_path"] == pytest.approx(best.sum().item())
+    assert found[0].score == pytest.approx(best.mean().item())
+
+
+@pytest.mark.parametrize("mode", ["joint", "ctc_greedy"])
+def test_a_plain_encoder_decoder_has_no_interface(make_chain: MakeChain, mode: str) -> None:
+    chain = make_chain(system="attention")
+    with pytest.raises(ConfigError, match=f"mode is '{mode}'.*Use mode attention"):
+        decode_batch(chain, torch.tensor([[2, 3]]), DecodingOptions(mode=mode))
+
+
+def test_length_limits_hold(make_chain: MakeChain) -> None:
+    chain = make_chain()
+    source = torch.randint(2, 6, (4, 6), generator=torch.Generator().manual_seed(1))
+    options = DecodingOptions(minlenratio=-3, maxlenratio=-4, nbest=5)
+    found = [one for row in decode_batch(chain, source, options) for one in row]
+    assert len(found) == 20
+    assert {len(one.ids) for one in found} <= {3, 4}

@@ -1,0 +1,71 @@
+"""Lines to hypotheses: order, batches, empty and unknown input."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from types import SimpleNamespace
+
+import pytest
+
+from legonn.chain import Chain
+from legonn.errors import ConfigError
+from legonn.search import DecodingOptions, Translator
+from legonn.search.translator import batches
+from legonn.tokenizer import TextCodec
+
+TOKENS = ("<blank>", "<unk>", "<space>", "a", "b", "c", "<sos/eos>")
+LINES = ["abc", "ab", "", "cab", "b", "ba", "  ", "acbbca", "ca"]
+
+
+@pytest.fixture
+def system(make_chain: Callable[..., Chain]) -> SimpleNamespace:
+    codec = TextCodec(token_type="char", tokens=TOKENS)
+    return SimpleNamespace(chain=make_chain(), source=codec, target=codec)
+
+
+def test_batches_hold_one_length_and_leave_out_the_empty() -> None:
+    assert list(batches([3, 2, 0, 3, 2, 3, 1], 2)) == [[6], [1, 4], [0, 3], [5]]
+
+
+def test_any_batch_size_gives_the_same_in_the_order_of_the_input(system: SimpleNamespace) -> None:
+    done: list[int] = []
+    many = Translator(system, DecodingOptions(batch_size=8)).translate(LINES, done.append)
+    single = Translator(system, DecodingOptions(batch_size=1)).translate(LINES)
+    assert [found[0].text for found in many] == [found[0].text for found in single]
+    assert len({found[0].text for found in many}) > 3
+    assert sum(done) == len(LINES)
+    for line, found in zip(LINES, many, strict=True):
+        (alone,) = Translator(system).translate([line])
+        assert found[0].ids == alone[0].ids
+
+
+def test_a_hypothesis_tells_its_tokens(system: SimpleNamespace) -> None:
+    ((one, two),) = Translator(system, DecodingOptions(nbest=2)).translate(["abc"])
+    assert one.tokens == tuple(TOKENS[i] for i in one.ids)
+    assert one.text == system.target.decode(one.ids)
+    assert one.ids != two.ids
+    assert one.score > two.score
+
+
+def test_an_empty_line_has_an_empty_translation(system: SimpleNamespace) -> None:
+    for ((one,),) in (Translator(system).translate([line]) for line in ("", "  ")):
+        assert (one.text, one.tokens, one.score, one.scores) == ("", (), 0.0, {})
+
+
+def test_unknown_tokens_are_named(system: SimpleNamespace) -> None:
+    translator = Translator(system)
+    assert translator.unknown("ab c") == []
+    assert translator.unknown("aßbΩ") == ["ß", "Ω"]
+
+
+def test_dropout_is_off(system: SimpleNamespace) -> None:
+    system.chain.train()
+    Translator(system)
+    assert not system.chain.training
+
+
+def test_what_cannot_be_done_is_said_before_any_line(make_chain: Callable[..., Chain]) -> None:
+    codec = TextCodec(token_type="char", tokens=TOKENS)
+    plain = SimpleNamespace(chain=make_chain(system="attention"), source=codec, target=codec)
+    with pytest.raises(ConfigError, match="plain encoder-decoder"):
+        Translator(plain, DecodingOptions(mode="ctc_greedy"))

@@ -1,0 +1,255 @@
+"""The chain's losses: a sum of documented terms, the same in a batch, alone, padded, and in bf16 nearly so."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from legonn.chain import Chain
+from legonn.factory import build_chain
+
+V = 11
+PHONES = 8
+Config = Callable[..., dict[str, Any]]
+Batch = dict[str, Tensor]
+BEAMCONV = {"ingestor": "beamconv", "ingestor_conf": {"layers": 1, "beam": 2, "embedding_width": 5}}
+BRIDGE = {
+    "bridges": [{"width": 16, "heads": 2, "feedforward": 32, "dropout": 0.0, "length_ratio": 1.2}],
+    "interface_token_lists": {"text_phn": [str(i) for i in range(PHONES)]},
+}
+
+
+@pytest.fixture
+def make(chain_config: Config) -> Callable[..., Chain]:
+    def build(**options: Any) -> Chain:
+        torch.manual_seed(0)
+        return build_chain(chain_config(**options), source_size=V, target_size=V).eval()
+
+    return build
+
+
+def batch_of(*pairs: tuple[list[int], list[int]], padding: int = 0) -> Batch:
+    """A batch as the collate function gives it, padded with -1; `padding` adds columns."""
+    out: Batch = {}
+    for name, rows in zip(("src_text", "text"), zip(*pairs, strict=True), strict=True):
+        size = max(map(len, rows)) + padding
+        out[name] = torch.tensor([[*row, *[-1] * (size - len(row))] for row in rows])
+        out[f"{name}_lengths"] = torch.tensor([len(row) for row in rows])
+    return out
+
+
+PAIRS = (
+    ([2, 3, 4, 5, 6], [4, 4, 7]),
+    ([5, 2, 9], [8, 3]),
+    ([7, 7, 2, 3], [3, 9, 9, 2]),
+)
+
+
+def numbers(stats: dict[str, Tensor]) -> dict[str, float]:
+    return {name: float(value) for name, value in stats.items()}
+
+
+SYSTEMS = pytest.mark.parametrize(
+    "options",
+    [{}, BEAMCONV, {"system": "attention"}, {"ctc_weight": 0.3, "ce_weight": 2.0}],
+    ids=["wemb", "beamconv", "attention", "weights"],
+)
+
+
+@SYSTEMS
+def test_a_batch_is_the_mean_of_its_utterances_weighted_by_tokens(
+    make: Callable[..., Chain], options: dict[str, Any]
+) -> None:
+    chain = make(**options)
+    loss, stats, weight = chain(**batch_of(*PAIRS))
+    singles = [chain(**batch_of(pair)) for pair in PAIRS]
+    assert [float(w) for _, _, w in singles] == [4, 3, 5]  # <eos> included
+    assert float(weight) == 12
+    mean = sum(single * w for single, _, w in singles) / 12
+    torch.testing.assert_close(loss, mean.reshape(loss.shape), atol=1e-5, rtol=1e-5)
+    for name in set(stats) - {"infeasible"}:  # that one is a share of utterances
+        wanted = sum(float(one[name]) * float(w) for _, one, w in singles) / 12
+        assert float(stats[name]) == pytest.approx(wanted, abs=1e-5)
+
+
+@SYSTEMS
+def test_padding_changes_no_loss(make: Callable[..., Chain], options: dict[str, Any]) -> None:
+    chain = make(**options)
+    loss, stats, weight = chain(**batch_of(*PAIRS))
+    padded_loss, padded_stats, padded_weight = chain(**batch_of(*PAIRS, padding=4))
+    torch.testing.assert_close(padded_loss, loss, atol=1e-6, rtol=1e-6)
+    assert numbers(padded_stats) == pytest.approx(numbers(stats), abs=1e-6)
+    assert float(padded_weight) == float(weight)
+
+
+def test_the_loss_is_the_sum_of_its_terms(make: Callable[..., Chain]) -> None:
+    for ctc_weight, ce_weight in ((1.0, 1.0), (0.3, 2.0), (0.0, 1.0)):
+        chain = make(ctc_weight=ctc_weight, ce_weight=ce_weight)
+        loss, stats, _ = chain(**batch_of(*PAIRS))
+        found = numbers(stats)
+        wanted = ce_weight * found["loss_ce"] + ctc_weight * found["loss_ctc"]
+        assert loss.item() == pytest.approx(wanted, rel=1e-6)
+        assert found["loss"] == pytest.approx(wanted, rel=1e-6)
+        assert set(found) == {"loss", "loss_ce", "loss_ctc", "infeasible", "acc"}
+
+
+@pytest.mark.parametrize("smoothing", [0.0, 0.1, 0.4])
+def test_the_terms_are_pytorchs_losses(make: Callable[..., Chain], smoothing: float) -> None:
+    """Golden: the decoder's full forward under `functional.cross_entropy`, utterance by utterance, and `ctc_loss`."""
+    chain = make(chain_conf={"label_smoothing": smoothing})
+    ce, ctc, right = 0.0, 0.0, 0
+    for source, target in PAIRS:
+        encoded = chain.encode(torch.tensor([source]), torch.tensor([len(source)]))
+        prefix = torch.tensor([[V - 1, *target]])
+        logits, _ = chain.decoder(encoded.memory, encoded.lengths, prefix, torch.tensor([1]))
+        wanted = torch.tensor([*target, V - 1])
+        ce += float(
+            functional.cross_entropy(logits[0], wanted, label_smoothing=smoothing, reduction="sum")
+        )
+        right += int((logits[0].argmax(-1) == wanted).sum())
+        (marginals,) = encoded.marginals
+        ctc += float(
+            functional.ctc_loss(
+                marginals.log_probs[0],
+                torch.tensor(target),
+                marginals.lengths[0],
+                torch.tensor(len(target)),
+                reduction="sum",
+            )
+        )
+    stats = numbers(chain(**batch_of(*PAIRS))[1])
+    assert stats["loss_ce"] == pytest.approx(ce / 12, rel=1e-5)
+    assert stats["loss_ctc"] == pytest.approx(ctc / 12, rel=1e-5)
+    assert stats["acc"] == pytest.approx(right / 12)
+
+
+def test_a_plain_encoder_decoder_has_no_ctc(make: Callable[..., Chain]) -> None:
+    chain = make(system="attention")
+    assert chain.head is None and chain.ingestor is None and len(chain.bridges) == 0
+    assert chain.encoder.length_control is None
+    loss, stats, _ = chain(**batch_of(*PAIRS))
+    assert set(stats) == {"loss", "loss_ce", "acc"}
+    assert loss.item() == pytest.approx(float(stats["loss_ce"]))
+    encoded = chain.encode(torch.tensor([[2, 3]]), torch.tensor([2]))
+    assert encoded.marginals == () and encoded.lengths.tolist() == [2]
+
+
+def test_without_ctc_weight_its_loss_is_still_watched(make: Callable[..., Chain]) -> None:
+    chain = make(ctc_weight=0.0)
+    loss, stats, _ = chain(**batch_of(*PAIRS))
+    assert loss.item() == pytest.approx(float(stats["loss_ce"]))
+    assert float(stats["loss_ctc"]) > 0
+
+
+def test_the_share_of_infeasible_utterances_is_counted(make: Callable[..., Chain]) -> None:
+    # K = 3 for two source tokens at ratio 1.5: "3 3" needs 3, "3 3 3" needs 5.
+    chain = make()
+    batch = batch_of(([2, 3], [3, 3]), ([2, 3], [3, 3, 3]), ([2, 3], [3, 4, 3, 4]), ([2, 3], [3]))
+    _, stats, _ = chain(**batch)
+    assert float(stats["infeasible"]) == 0.5
+
+
+def test_an_infeasible_utterance_adds_nothing_to_ctc(make: Callable[..., Chain]) -> None:
+    chain = make()
+    feasible, lost = ([2, 3], [3, 4]), ([2, 3], [3, 3, 3])
+    alone = numbers(chain(**batch_of(feasible))[1])["loss_ctc"] * 3
+    both = numbers(chain(**batch_of(feasible, lost))[1])["loss_ctc"] * 7
+    assert both == pytest.approx(alone, rel=1e-5)
+
+
+@pytest.fixture
+def bridged(make: Callable[..., Chain]) -> tuple[Chain, Batch]:
+    chain = make(**BRIDGE, chain_conf={"encoder_target": "text_phn"})
+    phones = torch.tensor([[2, 3, 3], [4, 5, -1], [6, -1, -1]])
+    batch = {**batch_of(*PAIRS), "text_phn": phones, "text_phn_lengths": torch.tensor([3, 2, 1])}
+    return chain, batch
+
+
+def test_a_bridge_puts_a_second_interface_into_the_loss(bridged: tuple[Chain, Batch]) -> None:
+    chain, batch = bridged
+    loss, stats, weight = chain(**batch)
+    found = numbers(stats)
+    assert chain.interface_targets() == ["text_phn", "text"]
+    assert set(found) == {
+        "loss",
+        "acc",
+        "loss_ce",
+        "loss_ctc",
+        "infeasible",
+        "loss_ctc_text_phn",
+        "infeasible_text_phn",
+    }
+    total = found["loss_ce"] + found["loss_ctc"] + found["loss_ctc_text_phn"]
+    assert loss.item() == pytest.approx(total, rel=1e-6)
+    encoded = chain.encode(batch["src_text"], batch["src_text_lengths"])
+    assert [m.log_probs.size(2) for m in encoded.marginals] == [PHONES, V]
+    golden = functional.ctc_loss(
+        encoded.marginals[0].log_probs.transpose(0, 1),
+        batch["text_phn"].clamp(min=0),
+        encoded.marginals[0].lengths,
+        batch["text_phn_lengths"],
+        reduction="sum",
+    )
+    assert found["loss_ctc_text_phn"] == pytest.approx(float(golden / weight), rel=1e-5)
+
+
+def test_every_module_of_a_bridged_chain_learns(bridged: tuple[Chain, Batch]) -> None:
+    chain, batch = bridged
+    chain(**batch)[0].backward()
+    idle = [name for name, p in chain.named_parameters() if p.grad is None]
+    assert idle == []
+
+
+def test_a_bridged_chain_needs_its_targets(bridged: tuple[Chain, Batch]) -> None:
+    chain, batch = bridged
+    del batch["text_phn"]
+    with pytest.raises(KeyError, match="text_phn"):
+        chain(**batch)
+
+
+@SYSTEMS
+def test_bf16_is_close_to_fp32(make: Callable[..., Chain], options: dict[str, Any]) -> None:
+    stats, gradients = [], []
+    for precision in ("fp32", "bf16"):
+        chain = make(**options, precision=precision)
+        loss, found, _ = chain(**batch_of(*PAIRS))
+        loss.backward()
+        stats.append(numbers(found))
+        gradients.append(torch.cat([p.grad.flatten() for p in chain.parameters()]))  # type: ignore[union-attr]
+    for name in ("loss", "loss_ce"):
+        assert stats[1][name] == pytest.approx(stats[0][name], rel=0.02)
+    if "beamconv" not in str(options):  # a changed order of the best p changes its gradient
+        assert functional.cosine_similarity(*gradients, dim=0).item() > 0.99
+
+
+def test_parameters_stay_in_fp32_under_bf16(make: Callable[..., Chain]) -> None:
+    chain = make(precision="bf16")
+    loss, _, weight = chain(**batch_of(*PAIRS))
+    loss.backward()
+    assert {p.dtype for p in chain.parameters()} == {torch.float32}
+    assert {p.grad.dtype for p in chain.parameters() if p.grad is not None} == {torch.float32}
+    assert loss.dtype == weight.dtype == torch.float32
+
+
+def test_stats_carry_no_graph(make: Callable[..., Chain]) -> None:
+    loss, stats, weight = make()(**batch_of(*PAIRS))
+    assert loss.requires_grad
+    assert not any(value.requires_grad for value in [*stats.values(), weight])
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+@SYSTEMS
+def test_a_gpu_gives_the_cpus_losses(make: Callable[..., Chain], options: dict[str, Any]) -> None:
+    chain = make(**options)
+    wanted = numbers(chain(**batch_of(*PAIRS))[1])
+    moved = {name: value.cuda() for name, value in batch_of(*PAIRS).items()}
+    assert numbers(chain.cuda()(**moved)[1]) == pytest.approx(wanted, rel=1e-3, abs=1e-3)
+
+
+def test_nothing_is_collected_for_text(make: Callable[..., Chain]) -> None:
+    assert make().collect_feats(**batch_of(*PAIRS)) == {}

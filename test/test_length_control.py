@@ -1,0 +1,95 @@
+"""The length controller: its length formula as a formula, and exactly K positions out."""
+
+from __future__ import annotations
+
+import math
+from fractions import Fraction
+
+import numpy as np
+import pytest
+import torch
+
+from legonn.data.lengths import positions
+from legonn.layers import sinusoids
+from legonn.length_control import QUERIES, LengthController, output_lengths
+
+RATIOS = ("0.05", "0.1", "0.25", "1/3", "0.5", "1", "1.1", "1.5", "2", "2.2", "3", "3.3", "4.7")
+GRID = torch.arange(1, 400)
+
+
+def control(ratio: float, query: str) -> LengthController:
+    torch.manual_seed(0)
+    return LengthController(
+        width=8,
+        heads=2,
+        feedforward=16,
+        ratio=ratio,
+        query=query,  # type: ignore[arg-type]
+        dropout=0.0,
+        attention_dropout=0.0,
+    ).eval()
+
+
+@pytest.mark.parametrize("ratio", RATIOS)
+def test_k_is_the_ceiling_of_t_times_ratio(ratio: str) -> None:
+    """Golden: exact arithmetic in fractions, so that 100 x 1.1 is 110 and not 111."""
+    exact = Fraction(ratio)
+    wanted = [max(1, math.ceil(int(t) * exact)) for t in GRID]
+    assert output_lengths(GRID, float(exact)).tolist() == wanted
+    assert output_lengths(GRID, float(exact)).dtype == torch.int64
+
+
+def test_a_product_a_little_above_a_whole_number_gains_no_position() -> None:
+    assert 100 * 1.1 > 110  # what makes it worth a test
+    assert output_lengths(torch.tensor([100, 10, 1, 0]), 1.1).tolist() == [110, 11, 2, 1]
+
+
+@pytest.mark.parametrize("ratio", RATIOS)
+def test_the_statistics_stage_uses_the_same_formula(ratio: str) -> None:
+    value = float(Fraction(ratio))
+    found = positions(np.asarray(GRID), value).astype(int).tolist()
+    assert found == output_lengths(GRID, value).tolist()
+
+
+@pytest.mark.parametrize("query", QUERIES)
+@pytest.mark.parametrize("ratio", [0.3, 1.0, 1.5, 2.2])
+def test_exactly_k_positions_come_out(ratio: float, query: str) -> None:
+    lengths = torch.tensor([7, 3, 1])
+    out, found = control(ratio, query)(torch.randn(3, 7, 8), lengths)
+    assert found.tolist() == output_lengths(lengths, ratio).tolist()
+    assert out.shape == (3, int(found.max()), 8)
+
+
+@pytest.mark.parametrize("query", QUERIES)
+def test_padding_changes_nothing(query: str) -> None:
+    controller, x = control(1.5, query), torch.randn(1, 5, 8)
+    alone, _ = controller(x, torch.tensor([5]))
+    padded = torch.cat([x, torch.full((1, 4, 8), 9.0)], dim=1)
+    batch = torch.cat([padded, torch.randn(1, 9, 8)])
+    together, lengths = controller(batch, torch.tensor([5, 9]))
+    assert lengths.tolist() == [8, 14]
+    torch.testing.assert_close(together[:1, :8], alone, atol=1e-6, rtol=1e-5)
+
+
+@pytest.mark.parametrize(("query", "places"), [("position", [0, 1, 2]), ("source_position", [0, 0.5, 1])])
+def test_queries_stand_at_their_positions(query: str, places: list[float]) -> None:
+    """With the attention's and the hidden layer's outputs at zero, the block passes its queries through."""
+    controller = control(2.0, query)
+    assert controller.block.cross_attention is not None
+    for linear in (controller.block.cross_attention.output, controller.block.feedforward[3]):
+        for parameter in linear.parameters():
+            torch.nn.init.zeros_(parameter)
+    out, _ = controller(torch.randn(1, 2, 8), torch.tensor([2]))
+    torch.testing.assert_close(out[0, :3], sinusoids(torch.tensor(places), 8))
+
+
+def test_both_queries_are_one_at_ratio_one() -> None:
+    x, lengths = torch.randn(2, 4, 8), torch.tensor([4, 3])
+    found = [control(1.0, query)(x, lengths)[0] for query in QUERIES]
+    assert torch.equal(*found)
+
+
+def test_all_states_are_looked_at() -> None:
+    x = torch.randn(1, 6, 8, requires_grad=True)
+    control(0.5, "position")(x, torch.tensor([6]))[0].sum().backward()
+    assert x.grad is not None and (x.grad.abs().sum(-1) > 0).all()
