@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from legonn.system import System
     from legonn.interface import Interface, Marginals
+    from legonn.system import System
 
 __all__ = ["Interface", "Marginals", "System", "__version__"]
 __version__ = "0.1.0"

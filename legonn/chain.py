@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import cast
 
 import torch
 from espnet2.train.abs_espnet_model import AbsESPnetModel
@@ -97,10 +98,11 @@ class Chain(AbsESPnetModel):
 
     def interface_targets(self) -> list[str]:
         """Name of the batch entry with each interface's tokens, in the order of the chain."""
-        heads = [] if self.head is None else [self.head, *(bridge.head for bridge in self.bridges)]
-        return [str(head.target) for head in heads]
+        if self.head is None:
+            return []
+        return [self.head.target, *(cast(Bridge, bridge).head.target for bridge in self.bridges)]
 
-    def forward(  # type: ignore[override]
+    def forward(
         self,
         src_text: Tensor,
         src_text_lengths: Tensor,
@@ -150,7 +152,9 @@ class Chain(AbsESPnetModel):
         prefix = functional.pad(text.clamp(min=0), (1, 0), value=self.sos)  # (B, U+1)
         places = torch.arange(prefix.size(1), device=text.device)[None, :]
         real = places <= lengths[:, None]  # the tokens and <eos>
-        wanted = functional.pad(text, (0, 1)).masked_fill(places == lengths[:, None], self.eos)[real]
+        wanted = functional.pad(text, (0, 1)).masked_fill(places == lengths[:, None], self.eos)[
+            real
+        ]
         states = self.decoder.states(encoded.memory, encoded.lengths, prefix)
         # Only real positions meet the vocabulary: it is the most expensive product of a small model.
         logits = self.decoder.output(states[real]).float()  # (N, V)

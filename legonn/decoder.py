@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, cast
 
 import torch
-from espnet2.asr.decoder.abs_decoder import AbsDecoder
 from espnet.nets.scorer_interface import BatchScorerInterface
+from espnet2.asr.decoder.abs_decoder import AbsDecoder
 from torch import Tensor, nn
 
 from legonn.layers import Block, Dropout, Linear, causal_bias, padding_bias, sinusoids
@@ -52,10 +52,15 @@ class Decoder(AbsDecoder, BatchScorerInterface):
         self.dropout = Dropout(dropout)
         self.word_dropout = word_dropout
         self.blocks = nn.ModuleList(blocks)
+        self.memory_width = blocks[0].memory_width
         self.norm = nn.LayerNorm(width)
         self.output = Linear(width, vocabulary)
         if tie_output:
             self.output.weight = self.embedding.weight
+
+    def layers(self) -> list[Block]:
+        """The blocks, with their type."""
+        return cast("list[Block]", list(self.blocks))
 
     def embed(self, tokens: Tensor, first: int = 0) -> Tensor:
         """Ids (B, U) of positions `first` and on -> (B, U, D)."""
@@ -72,7 +77,7 @@ class Decoder(AbsDecoder, BatchScorerInterface):
         x = self.embed(prefix)
         future = causal_bias(prefix.size(1), prefix.device)
         hidden = padding_bias(memory_lengths, memory.size(1))
-        for block in self.blocks:
+        for block in self.layers():
             x = block(x, future, memory, hidden)
         return self.norm(x)
 
@@ -85,7 +90,7 @@ class Decoder(AbsDecoder, BatchScorerInterface):
     def init_state(self, x: Tensor) -> DecoderState:
         """Memory of one utterance (K, D) -> the state of an empty prefix."""
         layers = [
-            torch.stack(block.cross_attention.keys_values(x[None])) for block in self.blocks
+            torch.stack(block.memory_keys_values(x[None])) for block in self.layers()
         ]  # each (2, 1, H, K, D/H)
         return None, torch.stack(layers)[:, :, 0]
 
@@ -109,7 +114,7 @@ class Decoder(AbsDecoder, BatchScorerInterface):
         first = 0 if past is None else past.size(4)
         x = self.embed(tokens[:, None], first)
         grown = []
-        for i, block in enumerate(self.blocks):
+        for i, block in enumerate(self.layers()):
             before = None if past is None else (past[:, i, 0], past[:, i, 1])
             x, pair = block.step(x, before, (memory[:, i, 0], memory[:, i, 1]))
             grown.append(torch.stack(pair, dim=1))  # (B, 2, H, U, D/H)

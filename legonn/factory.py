@@ -159,11 +159,11 @@ class WEmbConfig(IngestorConfig):
 
     def __post_init__(self) -> None:
         if self.receptive_field < 1 or self.receptive_field % 2 == 0:
-            raise ConfigError(f"receptive_field is {self.receptive_field}; it is odd and at least 1")
+            raise ConfigError(
+                f"receptive_field is {self.receptive_field}; it is odd and at least 1"
+            )
 
-    def build(
-        self, layer: LayerConfig, *, vocabulary: int, embedding: Any = None
-    ) -> Ingestor:
+    def build(self, layer: LayerConfig, *, vocabulary: int, embedding: Any = None) -> Ingestor:
         from torch import nn
 
         if embedding is None or not self.tie_embedding:
@@ -334,9 +334,7 @@ def _bridges(config: Mapping[str, Any], reads: str, sizes: Mapping[str, int]) ->
     built = []
     for i, options in enumerate(config.get("bridges") or []):
         bridge = parse(BridgeConfig, options, f"bridges[{i}]")
-        built.append(
-            bridge.build(reads=_size(sizes, reads), writes=_size(sizes, bridge.target))
-        )
+        built.append(bridge.build(reads=_size(sizes, reads), writes=_size(sizes, bridge.target)))
         reads = bridge.target
     if reads != "text":
         raise ConfigError(f"the decoder reads 'text', but the last interface writes {reads!r}")

@@ -93,7 +93,8 @@ class Marginals:
 def _own_classes(targets: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
     """The classes of each utterance, blank first, and its targets as places among them.
 
-    ids (B, U) and (B,) -> classes (B, U+2) and labels (B, U+1), one column of padding. Equal tokens share the place of the first of them.
+    ids (B, U) and (B,) -> classes (B, U+2) and labels (B, U+1), one column of padding.
+    Equal tokens share the place of the first of them.
     """
     targets = functional.pad(targets, (0, 1))  # so that a batch of empty targets has a column
     inside = torch.arange(targets.size(1), device=targets.device)[None, :] < lengths[:, None]
@@ -182,7 +183,9 @@ class Interface:
         if self.tokens != reader.tokens:
             return _token_difference(self.tokens, reader.tokens)
         if self.blank != reader.blank:
-            return f"the blank is id {self.blank} on the one side and id {reader.blank} on the other"
+            return (
+                f"the blank is id {self.blank} on the one side and id {reader.blank} on the other"
+            )
         if self.tokenizer_sha256 != reader.tokenizer_sha256:
             return (
                 f"same tokens, but the tokenizer's model file has SHA-256 {self.tokenizer_sha256[:12]}... "

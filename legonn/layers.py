@@ -115,7 +115,7 @@ class _PaddedLinear(torch.autograd.Function):
         rows = x.numel() // x.size(-1)
         padded, weight = _PaddedLinear.pad(x, rows), weight.bfloat16()
         ctx.save_for_backward(padded, weight)
-        ctx.rows, ctx.shape, ctx.dtype, ctx.has_bias = rows, x.shape, x.dtype, bias is not None
+        ctx.rows, ctx.shape, ctx.dtype = rows, x.shape, x.dtype
         out = (
             torch.mm(padded, weight.t())
             if bias is None
@@ -124,12 +124,15 @@ class _PaddedLinear(torch.autograd.Function):
         return out[:rows].view(*x.shape[:-1], -1)
 
     @staticmethod
-    def backward(ctx: Any, slope: Tensor) -> tuple[Tensor, Tensor, Tensor | None]:  # type: ignore[override]
+    def backward(ctx: Any, slope: Tensor) -> tuple[Tensor | None, ...]:
         x, weight = ctx.saved_tensors
         padded = _PaddedLinear.pad(slope, ctx.rows)
-        by_x = torch.mm(padded, weight)[: ctx.rows].view(ctx.shape).to(ctx.dtype)
-        by_weight = torch.mm(padded.t(), x).float()
-        return by_x, by_weight, padded.sum(0, dtype=torch.float32) if ctx.has_bias else None
+        wants_x, wants_weight, wants_bias = ctx.needs_input_grad
+        by_x = (
+            torch.mm(padded, weight)[: ctx.rows].view(ctx.shape).to(ctx.dtype) if wants_x else None
+        )
+        by_weight = torch.mm(padded.t(), x).float() if wants_weight else None
+        return by_x, by_weight, padded.sum(0, dtype=torch.float32) if wants_bias else None
 
     @staticmethod
     def pad(x: Tensor, rows: int) -> Tensor:
@@ -184,7 +187,7 @@ class Attention(nn.Module):
 
     def attend(self, query: Tensor, key: Tensor, value: Tensor, bias: Tensor | None) -> Tensor:
         """(B, H, U, D/H), (B, H, N, D/H) twice, bias broadcast to (B, H, U, N) -> (B, U, D)."""
-        with torch.autocast(query.device.type, enabled=query.device.type != "cpu"):
+        with torch.autocast("cpu", enabled=False):  # see `_wide`; a GPU's autocast stays as it is
             scores = torch.matmul(query * self.scale, key.transpose(-1, -2)).float()  # (B, H, U, N)
             if bias is not None:
                 scores = scores + bias
@@ -280,6 +283,7 @@ class Block(nn.Module):
             if memory
             else None
         )
+        self.memory_width = memory
         self.feedforward_norm = nn.LayerNorm(width)
         self.feedforward = FeedForward(width=width, hidden=feedforward, dropout=dropout)
         self.dropout = Dropout(dropout)
@@ -298,6 +302,11 @@ class Block(nn.Module):
             assert memory is not None
             x = x + self.dropout(self.cross_attention(self.cross_norm(x), memory, memory_bias))
         return self.finish(x)
+
+    def memory_keys_values(self, memory: Tensor) -> tuple[Tensor, Tensor]:
+        """What `step` needs of the states attended across: (B, N, M) -> two of (B, H, N, D/H)."""
+        assert self.cross_attention is not None
+        return self.cross_attention.keys_values(memory)
 
     def finish(self, x: Tensor) -> Tensor:
         """The feed-forward sublayer: (B, U, D) -> (B, U, D)."""

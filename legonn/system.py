@@ -224,7 +224,7 @@ def _check_fit(writer: System, reader: System) -> list[str]:
             f"(--system attention) and has no interface. Train it with --system lego."
         )
     width = writer.chain.encoder.output_size()
-    wanted = reader.chain.decoder.blocks[0].cross_attention.key_value.in_features
+    wanted = reader.chain.decoder.memory_width
     if width != wanted:
         raise InterfaceMismatch(
             f"encoder {writer.name} gives states of width {width}, decoder {reader.name} reads {wanted}"
@@ -241,5 +241,3 @@ def _set_ratio(chain: Chain, ratio: float, name: str) -> None:
     if ratio <= 0:
         raise ConfigError(f"length_ratio is {ratio}; it must be above 0")
     chain.encoder.length_control.ratio = ratio
-
-

@@ -115,7 +115,9 @@ class LegoTask(AbsTask):
     def main_worker(cls, args: argparse.Namespace) -> None:
         """Train, or collect statistics; the experiment folder gets its contract before the first step."""
         if args.init_param:
-            raise ConfigError("--init_param unpickles its file; use --pretrained_encoder and --pretrained_decoder")
+            raise ConfigError(
+                "--init_param unpickles its file; use --pretrained_encoder and --pretrained_decoder"
+            )
         if not args.collect_stats and args.dist_rank in (None, 0):
             _describe(args)
         super().main_worker(args)
@@ -137,17 +139,36 @@ def _add_chain(group: Any) -> None:
             help=f"options of the {part}, key=value; classes in legonn/factory.py document them",
         )
     group.add_argument("--bridges", type=_yaml_list, default=[], help="YAML list of bridge options")
-    group.add_argument("--chain_conf", action=NestedDictAction, default={}, help="label_smoothing=0.1 ...")
-    group.add_argument("--ctc_weight", type=float, default=1.0, help="of every interface's CTC loss; 0 is the ablation")
-    group.add_argument("--ce_weight", type=float, default=1.0, help="of the decoder's cross-entropy")
+    group.add_argument(
+        "--chain_conf", action=NestedDictAction, default={}, help="label_smoothing=0.1 ..."
+    )
+    group.add_argument(
+        "--ctc_weight",
+        type=float,
+        default=1.0,
+        help="of every interface's CTC loss; 0 is the ablation",
+    )
+    group.add_argument(
+        "--ce_weight", type=float, default=1.0, help="of the decoder's cross-entropy"
+    )
     group.add_argument("--precision", default="auto", choices=PRECISIONS)
 
 
 def _add_tokens(group: Any) -> None:
     for prefix, side in (("", "target"), ("src_", "source")):
-        group.add_argument(f"--{prefix}token_list", type=str_or_none, default=None, help=f"tokens.txt of the {side}")
+        group.add_argument(
+            f"--{prefix}token_list",
+            type=str_or_none,
+            default=None,
+            help=f"tokens.txt of the {side}",
+        )
         group.add_argument(f"--{prefix}token_type", default="bpe", choices=TOKEN_TYPES)
-        group.add_argument(f"--{prefix}bpemodel", type=str_or_none, default=None, help=f"sentencepiece model of the {side}")
+        group.add_argument(
+            f"--{prefix}bpemodel",
+            type=str_or_none,
+            default=None,
+            help=f"sentencepiece model of the {side}",
+        )
     group.add_argument("--case", default="tc", help="case of the target text, part of the contract")
     group.add_argument(
         "--interface_token_lists",
@@ -222,5 +243,3 @@ def _positions_per_token(args: argparse.Namespace) -> tuple[float, float, float]
         return None
     ratio = parse(ENCODERS[args.encoder], args.encoder_conf, "encoder_conf").length_ratio
     return positions_per_token(shapes["src_text_shape"], shapes["text_shape"], ratio)
-
-

@@ -71,7 +71,9 @@ class TextCodec:
         if token_type not in TOKEN_TYPES:
             raise ConfigError(f"token type is {token_type!r}; legal are {', '.join(TOKEN_TYPES)}")
         if (token_type == "bpe") != (model is not None):
-            raise ConfigError(f"token type {token_type} with sentencepiece model {model}: bpe and only bpe needs one")
+            raise ConfigError(
+                f"token type {token_type} with sentencepiece model {model}: bpe and only bpe needs one"
+            )
         self.token_type = token_type
         self.tokens = tuple(tokens)
         self.model = model
@@ -110,7 +112,9 @@ class TextCodec:
     def encode(self, text: str) -> np.ndarray:
         """Text -> ids, int64 (U,); tokens outside the list become `<unk>`."""
         unknown = self._ids["<unk>"]
-        return np.array([self._ids.get(token, unknown) for token in self.split(text)], dtype=np.int64)
+        return np.array(
+            [self._ids.get(token, unknown) for token in self.split(text)], dtype=np.int64
+        )
 
     def decode(self, ids: Iterable[int]) -> str:
         """Ids -> text; `<blank>` and `<sos/eos>` are left out."""

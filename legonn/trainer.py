@@ -18,7 +18,7 @@ __all__ = ["LegoTrainer", "atomic_saves"]
 
 @contextmanager
 def atomic_saves() -> Iterator[None]:
-    """Make `torch.save` write beside its target and rename: ESPnet's Trainer overwrites its only checkpoint in place."""
+    """Make `torch.save` write beside its target and rename: ESPnet overwrites its only checkpoint in place."""
     plain = torch.save
 
     def save(obj: Any, f: Any, *args: Any, **kwargs: Any) -> None:
@@ -82,7 +82,7 @@ class LegoTrainer(Trainer):
 
 
 def _complete_epoch(folder: Path, epoch: int, weights: dict[str, torch.Tensor]) -> None:
-    """ESPnet writes checkpoint.pth first, then <epoch>epoch.pth and its link: a kill between leaves the former alone."""
+    """ESPnet writes checkpoint.pth first, then <epoch>epoch.pth and its link: a kill between leaves only the first."""
     model = folder / f"{epoch}epoch.pth"
     if not model.exists():
         torch.save(weights, model)

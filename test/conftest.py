@@ -1,4 +1,4 @@
-"""Tiny experiments, trained once a session in this process and shared by the tests that look at them."""
+"""Tiny experiments, trained once a session in this process, and shared by the tests."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ class Corpus:
     folder: Path
 
     def options(self, output: Path, *more: str) -> list[str]:
-        """The command line of `legonn train` that writes to `output`; `more` comes last and overrides."""
+        """The command line of `legonn train` that writes to `output`; `more` overrides."""
         command = ["--config", str(self.folder / "config.yaml"), "--output_dir", str(output)]
         for prefix, side in (("src_", "src"), ("", "tgt")):
             command += [f"--{prefix}token_list", str(self.folder / f"{side}.txt")]
@@ -89,7 +89,7 @@ def corpus(tmp_path_factory: pytest.TempPathFactory) -> Corpus:
 
 
 def learn_pieces(text: Path, prefix: Path, size: int = 24) -> None:
-    """A sentencepiece model `<prefix>.model` and ESPnet's token list `<prefix>.txt`, of a Kaldi text."""
+    """Of a Kaldi text: sentencepiece model `<prefix>.model`, token list `<prefix>.txt`."""
     import sentencepiece
 
     with prefix.with_suffix(".model").open("wb") as model:
@@ -148,7 +148,13 @@ def chain_config() -> Callable[..., dict[str, Any]]:
     """Configuration of a chain of width 16 without dropout, in fp32; options override its keys."""
 
     def make(**options: Any) -> dict[str, Any]:
-        part = {"width": 16, "heads": 2, "feedforward": 32, "dropout": 0.0, "attention_dropout": 0.0}
+        part = {
+            "width": 16,
+            "heads": 2,
+            "feedforward": 32,
+            "dropout": 0.0,
+            "attention_dropout": 0.0,
+        }
         return {
             "encoder_conf": {**part, "layers_before": 1, "layers_after": 1, "length_ratio": 1.5},
             "ingestor_conf": {"layers": 1},

@@ -1,4 +1,4 @@
-"""The training benchmark: equal shapes, fair batches, and rows whose figures follow from what was measured."""
+"""The training benchmark: equal shapes, and rows whose figures follow from what was measured."""
 
 from __future__ import annotations
 
@@ -125,7 +125,9 @@ def test_figures_replace_the_old_ones_of_this_bench_only(
     monkeypatch.setattr(bench, "peak_memory", lambda system, args: 100.0)
     speeds = {"espnet": [100.0], "attention": [250.0], "lego": [90.0]}
     monkeypatch.setattr(bench, "measure", lambda args: speeds)
-    monkeypatch.setattr(sys, "argv", ["bench_train.py", "--num_threads", "1", "--output", str(output)])
+    monkeypatch.setattr(
+        sys, "argv", ["bench_train.py", "--num_threads", "1", "--output", str(output)]
+    )
     assert bench.main() == 0
     rows = json.loads(output.read_text())
     assert rows[0] == {"bench": "search", "value": 1}

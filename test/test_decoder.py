@@ -39,7 +39,9 @@ PREFIXES = torch.tensor([[V - 1, 3, 5, 2], [V - 1, 4, 4, 7], [V - 1, 3, 2, 2]])
 @pytest.mark.parametrize("tie_output", [True, False])
 def test_cached_steps_are_the_full_forward(tie_output: bool) -> None:
     model, memory = decoder(tie_output), torch.randn(1, K, D)
-    logits, lengths = model(memory.expand(3, -1, -1), torch.full((3,), K), PREFIXES, torch.full((3,), 4))
+    logits, lengths = model(
+        memory.expand(3, -1, -1), torch.full((3,), K), PREFIXES, torch.full((3,), 4)
+    )
     wanted = logits.log_softmax(-1)
     assert lengths.tolist() == [4, 4, 4]
     _, pairs = model.init_state(memory[0])
@@ -53,7 +55,9 @@ def test_cached_steps_are_the_full_forward(tie_output: bool) -> None:
 def test_score_is_batch_score_and_the_forward() -> None:
     model, memory = decoder(), torch.randn(K, D)
     assert isinstance(model, BatchScorerInterface)
-    logits, _ = model(memory[None].expand(3, -1, -1), torch.full((3,), K), PREFIXES, torch.full((3,), 4))
+    logits, _ = model(
+        memory[None].expand(3, -1, -1), torch.full((3,), K), PREFIXES, torch.full((3,), 4)
+    )
     states = [model.init_state(memory)] * 3
     alone = list(states)
     for i in range(PREFIXES.size(1)):

@@ -1,4 +1,4 @@
-"""Two processes on a CPU against one with the joined batches: the same data once, the same losses, the same weights."""
+"""Two processes on a CPU against one with the joined batches: same data, losses and weights."""
 
 from __future__ import annotations
 
@@ -12,8 +12,10 @@ from typing import Any
 import pytest
 import torch
 
-# No dropout, a last batch of odd size (48 = 9 + 9 + ... + 3), and shuffled batches.
-OPTIONS = ["--batch_size", "9", "--max_epoch", "2"]
+# No dropout, and batches of 9 and 10, which don't halve evenly. Not Adam: where a gradient is
+# zero but for rounding (the keys' biases), it makes whole steps of the rounding.
+BATCHES = 48 // 9
+OPTIONS = ["--batch_size", "9", "--max_epoch", "2", "--optim", "sgd", "--optim_conf", "lr=0.1"]
 for part in ("encoder", "decoder"):
     OPTIONS += [f"--{part}_conf", "dropout=0.0", f"--{part}_conf", "attention_dropout=0.0"]
 
@@ -67,12 +69,12 @@ def seen(folder: Path) -> list[list[list[str]]]:
 def test_every_utterance_is_seen_once_an_epoch(together: Path) -> None:
     first, second = seen(together)
     everything = sorted(f"train{i:02d}" for i in range(48))
-    assert len(first) == len(second) == 2 * 6  # epochs x batches
+    assert len(first) == len(second) == 2 * BATCHES
     for epoch in range(2):
-        batches = slice(6 * epoch, 6 * epoch + 6)
+        batches = slice(BATCHES * epoch, BATCHES * (epoch + 1))
         given = [uid for rank in (first, second) for ids in rank[batches] for uid in ids]
         assert sorted(given) == everything
-    assert first[:6] != first[6:]  # shuffled anew
+    assert first[:BATCHES] != first[BATCHES:]  # shuffled anew
 
 
 def test_losses_are_those_of_one_process_with_the_joined_batches(

@@ -64,7 +64,13 @@ def test_both_recipes_have_configurations() -> None:
 
 def test_the_chain_is_what_its_configuration_says(chain_config: Config) -> None:
     config = chain_config(
-        encoder_conf={"width": 24, "heads": 3, "layers_before": 2, "layers_after": 4, "length_ratio": 2.5},
+        encoder_conf={
+            "width": 24,
+            "heads": 3,
+            "layers_before": 2,
+            "layers_after": 4,
+            "length_ratio": 2.5,
+        },
         ingestor_conf={"layers": 3, "receptive_field": 5, "marginal_dropout": 0.2},
         ctc_weight=0.25,
         ce_weight=2,
@@ -104,7 +110,11 @@ def test_nothing_at_all_is_the_default_system() -> None:
 
 @pytest.mark.parametrize(
     ("key", "guess"),
-    [("widht", "; did you mean 'width'?"), ("lenght_ratio", "; did you mean 'length_ratio'?"), ("xyz", ".")],
+    [
+        ("widht", "; did you mean 'width'?"),
+        ("lenght_ratio", "; did you mean 'length_ratio'?"),
+        ("xyz", "."),
+    ],
 )
 def test_an_unknown_key_names_the_closest_and_the_legal_ones(key: str, guess: str) -> None:
     with pytest.raises(ConfigError) as caught:
@@ -212,7 +222,10 @@ PART = {"width": 16, "heads": 2}
         ({"decoder_conf": {"width": 0}}, "width is 0; it must be at least 1"),
         ({"decoder_conf": {"layers": -1}}, "layers is -1; it must be at least 0"),
         ({"encoder_conf": {"layers_after": -2}}, "layers_after is -2; it must be at least 0"),
-        ({"encoder_conf": {"word_dropout": 1.2}}, "word_dropout is 1.2; it is a probability below 1"),
+        (
+            {"encoder_conf": {"word_dropout": 1.2}},
+            "word_dropout is 1.2; it is a probability below 1",
+        ),
         (
             {"ingestor_conf": {"marginal_dropout": 2.0}},
             "marginal_dropout is 2.0; it is a probability below 1",

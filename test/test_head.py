@@ -1,4 +1,4 @@
-"""The head: linear, log-softmax in fp32, nothing else (ESPnet's CTC applies dropout in evaluation; ours has none)."""
+"""The head: linear, log-softmax in fp32, nothing else."""
 
 from __future__ import annotations
 

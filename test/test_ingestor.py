@@ -1,4 +1,4 @@
-"""Ingestors against plain loops over positions and tokens; which gradients cross, and which never do."""
+"""Ingestors against plain loops; which gradients cross, and which never do."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def convolved(convolution: nn.Conv1d, rows: list[Tensor]) -> list[Tensor]:
 
 
 def weighted_rows(ingestor: WEmb, probs: Tensor) -> list[Tensor]:
-    """Golden: sum over tokens of probability times embedding, position by position: (K, V) -> K of (D,)."""
+    """Golden: probability times embedding, summed over tokens: (K, V) -> K of (D,)."""
     rows = []
     for k in range(probs.size(0)):
         row = torch.zeros(D)
@@ -103,14 +103,19 @@ def test_one_hot_marginals_give_the_plain_embedding() -> None:
     torch.testing.assert_close(found, ingestor.embedding(torch.tensor(ids)) * math.sqrt(D))
 
 
-def test_hidden_marginals_are_whole_positions_in_training_only() -> None:
-    ingestor = wemb(marginal_dropout=0.25)
-    given = marginals(size=4000)
-    whole = ingestor.embed(given)
+@pytest.mark.parametrize("build", [wemb, beamconv])
+def test_hidden_marginals_are_whole_positions_in_training_only(
+    build: Callable[..., Ingestor],
+) -> None:
+    ingestor, given = build(), marginals(size=4000)
+    ingestor.marginal_dropout = 0.25
+    places = sinusoids(torch.arange(4000), D)
+    whole, nothing = ingestor.norm(ingestor.embed(given) + places), ingestor.norm(places)
+    assert torch.equal(ingestor(given)[0], whole[0])
     torch.manual_seed(0)
-    seen = ingestor.train().embed(given)
-    hidden = (seen == 0).all(-1)
-    assert torch.equal(seen[~hidden], whole[~hidden])
+    seen = ingestor.train()(given)[0]
+    hidden = (seen == nothing).all(-1)
+    assert torch.equal(seen[~hidden], whole[0, ~hidden])
     assert hidden.float().mean().item() == pytest.approx(0.25, abs=0.03)
 
 
@@ -152,9 +157,7 @@ def test_batched_and_padded_is_single(ingestor: Ingestor) -> None:
     batch = marginals(2, lengths=[K, 4])
     together = ingestor(batch)
     for row, size in enumerate((K, 4)):
-        alone = ingestor(
-            Marginals(batch.log_probs[row : row + 1, :size], torch.tensor([size]))
-        )
+        alone = ingestor(Marginals(batch.log_probs[row : row + 1, :size], torch.tensor([size])))
         torch.testing.assert_close(together[row, :size], alone[0], atol=1e-6, rtol=1e-5)
 
 

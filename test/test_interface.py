@@ -1,4 +1,4 @@
-"""Marginals against enumeration of every path and PyTorch's own CTC; the contract's checks, word by word."""
+"""Marginals against every path and PyTorch's own CTC; the contract's checks, word by word."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from legonn.interface import Interface, Marginals, feasible, positions_needed
 
 
 def ids(*rows: str) -> tuple[Tensor, Tensor]:
-    """Targets written as letters, a = 1: "aab" -> 1 1 2, padded with -1 clamped to 0 as the chain does."""
+    """Targets written as letters, a = 1: "aab" -> 1 1 2, padded with 0 as the chain does."""
     size = max(len(row) for row in rows)
     table = [[ord(c) - ord("a") + 1 for c in row] + [0] * (size - len(row)) for row in rows]
     return torch.tensor(table, dtype=torch.int64).reshape(len(rows), size), lengths(*map(len, rows))
@@ -36,7 +36,7 @@ def collapse(path: tuple[int, ...]) -> list[int]:
 
 
 def enumerated(log_probs: Tensor, target: list[int]) -> Tensor:
-    """Golden: the sum over all V^K paths that collapse to the target, (K, V) -> scalar, in double."""
+    """Golden: the sum over all V^K paths that collapse to the target, in double."""
     positions, vocabulary = log_probs.shape
     table = log_probs.double()
     total = [
@@ -67,7 +67,7 @@ def test_ctc_is_the_sum_over_every_path(positions: int, vocabulary: int, target:
 
 @pytest.mark.parametrize("target", ["ab", "aa", "", "b"])
 def test_ctc_gradient_by_the_log_probabilities_is_the_enumerated_one(target: str) -> None:
-    """Golden: autograd through the enumeration. PyTorch's own gives p - gamma here, which is another thing."""
+    """Golden: autograd through the enumeration. PyTorch's CTC gives p - gamma here."""
     log_probs = random_marginals(4, 3)
     wanted = log_probs.clone().double().requires_grad_()
     enumerated(wanted[0], ids(target)[0][0].tolist()).backward()
@@ -95,7 +95,7 @@ def test_ctc_gradient_is_the_finite_difference() -> None:
 def both_gradients(
     scores: Tensor, positions: Tensor, targets: Tensor, target_lengths: Tensor
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Losses and gradients by the scores: ours, then `torch.nn.functional.ctc_loss` over all columns."""
+    """Losses and gradients by the scores: ours, then PyTorch's over all columns."""
     mine, theirs = (scores.clone().requires_grad_() for _ in range(2))
     weights = torch.arange(1.0, len(positions) + 1)  # utterances count differently
     ours = Marginals(mine.log_softmax(-1), positions).ctc_loss(targets, target_lengths)
@@ -126,7 +126,7 @@ def test_a_ragged_batch_has_pytorchs_losses_and_gradients() -> None:
 
 
 def test_the_gradient_is_right_where_a_posterior_equals_its_probability() -> None:
-    """Uniform over V = 2, target "a" from 3: gamma is 1/2 = p at the ends, so p - gamma vanishes there."""
+    """Uniform over V = 2, "a" from 3: gamma is 1/2 = p at the ends, so p - gamma vanishes."""
     log_probs = torch.full((1, 3, 2), math.log(0.5)).requires_grad_()
     Marginals(log_probs, lengths(3)).ctc_loss(*ids("a")).sum().backward()
     # By eye: of the six paths a--, -a-, --a, aa-, -aa, aaa, `a` stands at 3, 4, 3 of them.
@@ -259,7 +259,9 @@ def mismatch(writer: Interface, reader: Interface) -> str:
 def test_the_first_differing_tokens_are_named_with_their_ids() -> None:
     other = ("<blank>", "<unk>", "a", "B", "C", "<sos/eos>")
     message = mismatch(Interface(tokens=TOKENS), Interface(tokens=other))
-    assert "6 and 6 tokens; first differences id 3: 'b' against 'B', id 4: 'c' against 'C'" in message
+    assert (
+        "6 and 6 tokens; first differences id 3: 'b' against 'B', id 4: 'c' against 'C'" in message
+    )
 
 
 def test_at_most_three_differences_are_named() -> None:

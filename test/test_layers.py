@@ -7,16 +7,19 @@ import math
 import pytest
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from legonn.layers import (
     Block,
     CrossAttention,
     Dropout,
     FeedForward,
+    Linear,
     SelfAttention,
     causal_bias,
     padding_bias,
     padding_mask,
+    product,
     sinusoids,
 )
 
@@ -49,7 +52,7 @@ def test_causal_bias_hides_the_future() -> None:
 
 @pytest.mark.parametrize("width", [2, 4, 7, 160])
 def test_sinusoids_are_the_formula(width: int) -> None:
-    """Golden: sine and cosine of k / 10000^(i / (D/2 - 1)), written out in `math`; an odd width ends with 0."""
+    """Golden: sine and cosine of k / 10000^(i / (D/2 - 1)), in `math`; an odd width ends with 0."""
     places = [0.0, 1.0, 2.5, 300.0]
     half = width // 2
     rates = [10000.0 ** (-i / max(half - 1, 1)) for i in range(half)]
@@ -113,9 +116,58 @@ def test_dropout_is_nothing_in_evaluation_or_at_zero() -> None:
     assert Dropout(0.0)(x) is x
 
 
+@pytest.mark.parametrize("rows", [1, 255, 256, 257])
+@pytest.mark.parametrize("with_bias", [True, False])
+def test_a_padded_product_is_pytorchs_in_bf16(rows: int, with_bias: bool) -> None:
+    """Golden: `functional.linear` in fp32 on operands rounded to bf16; sums round below 1 %."""
+    torch.manual_seed(0)
+    rounded = [torch.randn(shape).bfloat16().float() for shape in ((rows, 6), (5, 6), (5,))]
+    slope = torch.randn(rows, 5).bfloat16().float()
+    found, wanted = ([t.clone().requires_grad_() for t in rounded] for _ in range(2))
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        out = product(found[0].view(1, rows, 6), found[1], found[2] if with_bias else None)
+    assert out.shape == (1, rows, 5) and out.dtype == torch.bfloat16
+    golden = functional.linear(wanted[0], wanted[1], wanted[2] if with_bias else None)
+    torch.testing.assert_close(out[0].float(), golden, atol=0.02, rtol=0.01)
+    (out[0].float() * slope).sum().backward()
+    (golden * slope).sum().backward()
+    for ours, theirs in zip(found[: 2 + with_bias], wanted, strict=False):
+        assert (
+            ours.grad is not None and theirs.grad is not None and ours.grad.dtype == torch.float32
+        )
+        torch.testing.assert_close(ours.grad, theirs.grad, atol=0.03, rtol=0.01)
+    assert with_bias or found[2].grad is None
+
+
+def test_a_product_in_fp32_is_linear() -> None:
+    x, weight, bias = torch.randn(2, 3, 4), torch.randn(5, 4), torch.randn(5)
+    assert torch.equal(product(x, weight, bias), functional.linear(x, weight, bias))
+    assert torch.equal(product(x, weight), functional.linear(x, weight))
+
+
+def test_a_product_in_bf16_is_the_same_with_and_without_gradients() -> None:
+    x, layer = torch.randn(3, 4), Linear(4, 5)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        learning = layer(x)
+        with torch.no_grad():
+            quiet = layer(x)
+    torch.testing.assert_close(quiet, learning.detach())
+
+
+def test_a_joint_projection_starts_with_each_part_at_glorots_scale() -> None:
+    torch.manual_seed(0)
+    layer = Linear(200, 600)
+    limit = (6 / (200 + 200)) ** 0.5
+    for part in layer.weight.detach().split(200):
+        assert part.abs().max().item() == pytest.approx(limit, rel=0.01)
+    assert layer.bias.abs().max() == 0
+
+
 def golden_attention(bias: Tensor | None, ours: nn.Module, x: Tensor, memory: Tensor) -> Tensor:
     """`torch.nn.MultiheadAttention` with our weights: (B, U, D), (B, N, M) -> (B, U, D)."""
-    golden = nn.MultiheadAttention(WIDTH, HEADS, kdim=memory.size(2), vdim=memory.size(2), batch_first=True)
+    golden = nn.MultiheadAttention(
+        WIDTH, HEADS, kdim=memory.size(2), vdim=memory.size(2), batch_first=True
+    )
     if isinstance(ours, SelfAttention):
         weights, biases = ours.query_key_value.weight, ours.query_key_value.bias
     else:
@@ -123,7 +175,11 @@ def golden_attention(bias: Tensor | None, ours: nn.Module, x: Tensor, memory: Te
         weights, biases = None, torch.cat([ours.query.bias, ours.key_value.bias])
     with torch.no_grad():
         if golden.in_proj_weight is not None:
-            joint = weights if weights is not None else torch.cat([ours.query.weight, ours.key_value.weight])
+            joint = (
+                weights
+                if weights is not None
+                else torch.cat([ours.query.weight, ours.key_value.weight])
+            )
             golden.in_proj_weight.copy_(joint)
         else:
             assert isinstance(ours, CrossAttention)
@@ -165,7 +221,10 @@ def test_cross_attention_is_pytorchs(memory_width: int) -> None:
     attention = filled(CrossAttention(width=WIDTH, memory=memory_width, heads=HEADS, dropout=0.0))
     bias = padding_bias(torch.tensor([4, 6]), 6)
     torch.testing.assert_close(
-        attention(x, memory, bias), golden_attention(bias, attention, x, memory), atol=1e-5, rtol=1e-4
+        attention(x, memory, bias),
+        golden_attention(bias, attention, x, memory),
+        atol=1e-5,
+        rtol=1e-4,
     )
 
 

@@ -71,9 +71,11 @@ def test_padding_changes_nothing(query: str) -> None:
     torch.testing.assert_close(together[:1, :8], alone, atol=1e-6, rtol=1e-5)
 
 
-@pytest.mark.parametrize(("query", "places"), [("position", [0, 1, 2]), ("source_position", [0, 0.5, 1])])
+@pytest.mark.parametrize(
+    ("query", "places"), [("position", [0, 1, 2]), ("source_position", [0, 0.5, 1])]
+)
 def test_queries_stand_at_their_positions(query: str, places: list[float]) -> None:
-    """With the attention's and the hidden layer's outputs at zero, the block passes its queries through."""
+    """With its sublayers' outputs at zero, the block passes its queries through."""
     controller = control(2.0, query)
     assert controller.block.cross_attention is not None
     for linear in (controller.block.cross_attention.output, controller.block.feedforward[3]):

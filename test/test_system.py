@@ -1,4 +1,4 @@
-"""Systems loaded and composed: equal to the original where they must be, and clear where the files are not whole."""
+"""Systems loaded and composed: equal to the original, or clear about what is wrong."""
 
 from __future__ import annotations
 

@@ -98,7 +98,9 @@ def test_positions_per_token_reach_the_contract(
 
     for name in ("src_text_shape", "text_shape"):
         shutil.copyfile(statistics / "train" / name, tmp_path / f"{name}.bpe")
-    shapes = [f"--train_shape_file={tmp_path / name}.bpe" for name in ("src_text_shape", "text_shape")]
+    shapes = [
+        f"--train_shape_file={tmp_path / name}.bpe" for name in ("src_text_shape", "text_shape")
+    ]
     valid = [f"--valid_shape_file={statistics / 'valid' / 'src_text_shape'}"]
     options = ["--encoder_conf", "length_ratio=3.0", "--dry_run", "true"]
     folder = train(tmp_path / "exp", *shapes, *valid, *options)
@@ -113,7 +115,9 @@ def test_beamconvs_p_is_part_of_the_contract(train: Callable[..., Path], tmp_pat
 
 
 def test_init_param_is_refused(train: Callable[..., Path], tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="--init_param unpickles its file; use --pretrained_encoder"):
+    with pytest.raises(
+        ConfigError, match="--init_param unpickles its file; use --pretrained_encoder"
+    ):
         train(tmp_path / "exp", "--init_param", "foreign.pth")
     assert not (tmp_path / "exp").exists()
 
@@ -121,7 +125,10 @@ def test_init_param_is_refused(train: Callable[..., Path], tmp_path: Path) -> No
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (["--encoder_conf", "widht=8"], "encoder_conf has no option 'widht'; did you mean 'width'?"),
+        (
+            ["--encoder_conf", "widht=8"],
+            "encoder_conf has no option 'widht'; did you mean 'width'?",
+        ),
         (["--ingestor_conf", "beam=3"], "ingestor_conf has no option 'beam'"),
         (["--encoder_conf", "length_ratio=0.0"], "length_ratio is 0.0; it must be above 0"),
         (["--token_list", "absent.txt"], "no token list at absent.txt: run stage 5 first"),
@@ -176,9 +183,7 @@ def test_bridges_are_a_yaml_list() -> None:
         _yaml_list("width: 8")
 
 
-def test_a_bridged_chain_trains(
-    train: Callable[..., Path], corpus: Any, tmp_path: Path
-) -> None:
+def test_a_bridged_chain_trains(train: Callable[..., Path], corpus: Any, tmp_path: Path) -> None:
     """Letters as the first interface: its losses are noted under its name."""
     texts = (corpus.folder / "train.tgt").read_text(encoding="utf-8").splitlines()
     spelled, letters = [], set()
@@ -194,7 +199,10 @@ def test_a_bridged_chain_trains(
     options += ["--interface_token_lists", f"text_phn={tmp_path / 'letters.txt'}"]
     options += ["--encoder_conf", "length_ratio=6.0", "--max_epoch", "1"]
     for part in ("train", "valid"):
-        options += [f"--{part}_data_path_and_name_and_type", f"{tmp_path / 'letters'},text_phn,text"]
+        options += [
+            f"--{part}_data_path_and_name_and_type",
+            f"{tmp_path / 'letters'},text_phn,text",
+        ]
     folder = train(tmp_path / "exp", *options)
     stats = epochs(folder)[1]["valid"]
     total = stats["loss_ce"] + stats["loss_ctc"] + stats["loss_ctc_text_phn"]

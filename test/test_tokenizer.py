@@ -36,7 +36,9 @@ def test_a_token_list_is_read_in_order(tmp_path: Path) -> None:
     ],
 )
 def test_a_list_of_another_form_is_refused(tmp_path: Path, tokens: tuple[str, ...]) -> None:
-    with pytest.raises(ConfigError, match="tokens.txt is no token list: it must start with <blank>, <unk>"):
+    with pytest.raises(
+        ConfigError, match="tokens.txt is no token list: it must start with <blank>, <unk>"
+    ):
         read_token_list(write(tmp_path / "tokens.txt", *tokens))
 
 

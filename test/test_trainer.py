@@ -1,4 +1,4 @@
-"""Training that may be killed at any moment: the same losses bit for bit, the same files at the end."""
+"""Training that may be killed at any moment: same losses bit for bit, same files at the end."""
 
 from __future__ import annotations
 
@@ -35,11 +35,11 @@ def losses(folder: Path) -> dict[int, Any]:
 
 
 def listing(folder: Path) -> dict[str, str]:
-    """Names of the checkpoint files, and where links lead."""
+    """Names of checkpoints, and where links lead; without those of a run of one epoch."""
     return {
         path.name: os.readlink(path) if path.is_symlink() else ""
         for path in folder.iterdir()
-        if ".pth" in path.name
+        if ".pth" in path.name and "ave_1best" not in path.name
     }
 
 
@@ -99,7 +99,7 @@ def test_a_finished_run_resumed_changes_nothing(
     assert_same_training(folder, experiment)
 
 
-# Kills its own process with SIGKILL at the ninth training step: six batches an epoch, so in the middle of the second.
+# Kills its own process with SIGKILL at the ninth training step: of six an epoch, in the second.
 KILL = """
 import os, signal, sys
 from legonn.environment import quiet_imports
@@ -137,7 +137,7 @@ def test_killed_in_the_middle_of_an_epoch_and_resumed_is_uninterrupted(
 def killed_while_saving(
     train: Callable[..., Path], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> Callable[..., Path]:
-    """Trains until the `number`th save of `name` has written half of its bytes, or (`whole`) just before it."""
+    """Trains until the `number`th save of `name`: half of it written, or (`whole`) not begun."""
 
     def run(name: str, number: int, *, whole: bool) -> Path:
         plain, seen = torch.save, []
@@ -179,7 +179,7 @@ def test_an_epochs_file_that_a_kill_prevented_is_completed(
     experiment: Path,
     epoch: int,
 ) -> None:
-    """Between checkpoint.pth and <epoch>epoch.pth: links to the best and old epochs' removal are made up for."""
+    """Killed after checkpoint.pth: file, links and removal of old ones are made up for."""
     folder = killed_while_saving(f"{epoch}epoch.pth", 1, whole=True)
     assert max(losses(folder)) == epoch and not (folder / f"{epoch}epoch.pth").exists()
     train(folder, "--resume", "true")

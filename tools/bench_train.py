@@ -54,7 +54,7 @@ def make_batches(count: int, sentences: int) -> list[tuple[list[str], dict[str, 
     batches = []
     for _ in range(count):
         mean = int(torch.randint(12, 25, (1,), generator=random))
-        batch = {}
+        batch: dict[str, Any] = {}
         for name, around in (("src_text", mean), ("text", mean - 2)):
             lengths = torch.randint(around - 2, around + 3, (sentences,), generator=random)
             tokens = torch.randint(

@@ -22,8 +22,12 @@ def get_parser() -> argparse.ArgumentParser:
         description="Print how many interface positions each target token gets, and the length ratio that can "
         "emit 99.9 % of the training set; refuse a ratio that can't emit more than 1 % of it.",
     )
-    parser.add_argument("--stats_dir", type=Path, required=True, help="of stage 10, with train/*_shape")
-    parser.add_argument("--config", type=Path, help="training YAML: its encoder's length_ratio is checked")
+    parser.add_argument(
+        "--stats_dir", type=Path, required=True, help="of stage 10, with train/*_shape"
+    )
+    parser.add_argument(
+        "--config", type=Path, help="training YAML: its encoder's length_ratio is checked"
+    )
     parser.add_argument("--length_ratio", type=float, help="K/T to check in place of the config's")
     return parser
 
@@ -37,7 +41,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     ratio, is_lego = _ratio(args)
     stats = measure_lengths(args.stats_dir / "train", ratio)
-    write_atomic(args.stats_dir / "length_stats.json", json.dumps(dataclasses.asdict(stats), indent=2) + "\n")
+    write_atomic(
+        args.stats_dir / "length_stats.json", json.dumps(dataclasses.asdict(stats), indent=2) + "\n"
+    )
     low, middle, high = stats.positions_per_token
     print(
         f"length ratio {ratio:g}: {low:.2f} / {middle:.2f} / {high:.2f} positions a token (1, 50, 99 %); "

@@ -61,7 +61,9 @@ def read_shapes(path: Path) -> dict[str, int]:
         else:
             faults.append(f"{path}:{number}: {line[:60]!r}")
     if faults:
-        raise DataError("lines without '<id> <length>'; run the statistics stage (10) again", faults)
+        raise DataError(
+            "lines without '<id> <length>'; run the statistics stage (10) again", faults
+        )
     return shapes
 
 

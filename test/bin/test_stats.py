@@ -69,7 +69,9 @@ def test_a_ratio_on_the_command_line_wins(folder: Path) -> None:
 
 
 @pytest.mark.parametrize("options", [{}, {"encoder_conf": {"width": 8}}])
-def test_without_a_ratio_the_encoders_default_counts(folder: Path, options: dict[str, object]) -> None:
+def test_without_a_ratio_the_encoders_default_counts(
+    folder: Path, options: dict[str, object]
+) -> None:
     from legonn.factory import TextEncoderConfig
 
     default = TextEncoderConfig().length_ratio
@@ -80,7 +82,9 @@ def test_without_a_ratio_the_encoders_default_counts(folder: Path, options: dict
 
 
 def test_absent_statistics_name_the_stage(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=r"src_text_shape is absent: run the statistics stage \(10\)"):
+    with pytest.raises(
+        DataError, match=r"src_text_shape is absent: run the statistics stage \(10\)"
+    ):
         main(["--stats_dir", str(tmp_path)])
 
 

@@ -57,7 +57,10 @@ def status(corpus: Any, output: Path, *more: str) -> int:
     ("changes", "message"),
     [
         ({"max_epochs": 3}, "unrecognized arguments: max_epochs"),
-        ({"encoder_conf": {"widht": 8}}, "encoder_conf has no option 'widht'; did you mean 'width'?"),
+        (
+            {"encoder_conf": {"widht": 8}},
+            "encoder_conf has no option 'widht'; did you mean 'width'?",
+        ),
         ({"system": "plain"}, "system is 'plain'; legal are lego, attention"),
         ({"precision": "fp16"}, "precision is 'fp16'; legal are auto, fp32, bf16"),
         ({"ingestor": "embed"}, "ingestor is 'embed'; legal are wemb, beamconv"),
@@ -78,9 +81,7 @@ def test_a_mistake_in_the_configuration_is_one_message(
     assert not (tmp_path / "exp").exists()
 
 
-def test_a_variant_names_its_base(
-    train: Callable[..., Path], corpus: Any, tmp_path: Path
-) -> None:
+def test_a_variant_names_its_base(train: Callable[..., Path], corpus: Any, tmp_path: Path) -> None:
     variant = {"base": str(corpus.folder / "config.yaml"), "encoder_conf": {"length_ratio": 2.5}}
     (tmp_path / "variant.yaml").write_text(yaml.safe_dump(variant))
     options = ["--config", str(tmp_path / "variant.yaml"), "--dry_run", "true"]

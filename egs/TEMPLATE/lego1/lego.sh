@@ -68,6 +68,7 @@ pretrained_decoder=
 compare_with=
 score_args=
 
+# shellcheck disable=SC2329 # parse_options calls it
 help_message() {
     cat <<'EOF'
 lego.sh trains, decodes and scores a LegoNN system on data folders. A recipe's run.sh calls it with
@@ -116,7 +117,7 @@ Decoding and scoring
   --inference_model F        checkpoint in the experiment's folder (the average of the best)
   --pretrained_encoder E --pretrained_bridge E --pretrained_decoder E    E: exp folder, or
                              exp:checkpoint; with --skip_train true, decode their composition
-  --compare_with D           another system's decoding folder, for paired bootstrap
+  --compare_with "[NAME=]D ..."    decoding folders of other systems, for paired bootstrap
   --score_args "..."         passed to legonn.bin.score
 
 Launchers: CMD_BACKEND=local|slurm, see cmd.sh.
@@ -215,53 +216,58 @@ wanted() { # wanted N: whether stage N is between --stage and --stop_stage
 }
 
 # ---- The stages, in order ------------------------------------------------------------------------
-if wanted 1; then
-    log "stage 1: data"
-    mkdir -p data
-    locked data stage_data
-    check_data
-fi
-if wanted 2; then
-    log "stage 2: speed perturbation is skipped: this recipe reads text, not speech"
-fi
-if wanted 3; then
-    log "stage 3: format, data -> ${raw}"
-    mkdir -p "${raw}"
-    locked "${raw}" stage_format
-fi
-if wanted 4; then
-    log "stage 4: filter, ${min_text_length} to ${max_text_length} characters"
-    mkdir -p "${raw}"
-    locked "${raw}" stage_filter
-fi
-if wanted 5; then
-    log "stage 5: token lists, ${src_list} and ${tgt_list}"
-    mkdir -p data
-    locked data stage_tokens
-fi
-if wanted 6 || wanted 7 || wanted 8 || wanted 9; then
-    log "stages 6-9: the language model is skipped: this recipe decodes without one"
-fi
-if wanted 10 && ! "${skip_train}"; then
-    log "stage 10: statistics, ${lego_stats_dir}"
-    mkdir -p "${lego_stats_dir}"
-    locked "${lego_stats_dir}" stage_stats
-fi
-if wanted 11 && ! "${skip_train}"; then
-    log "stage 11: training, ${lego_exp}"
-    mkdir -p "${lego_exp}"
-    locked "${lego_exp}" stage_train
-fi
-if wanted 12; then
-    log "stage 12: decoding, ${decode_exp}/${inference_tag}"
-    mkdir -p "${decode_exp}/${inference_tag}"
-    locked "${decode_exp}/${inference_tag}" stage_decode
-fi
-if wanted 13; then
-    log "stage 13: scoring"
-    stage_score
-fi
-if wanted 14 || wanted 15; then
-    log "stages 14-15: packing and publishing are skipped: they come with module files"
-fi
-log "done"
+# A function, so that bash has read it all: who edits this file while it runs does no harm.
+run_stages() {
+    if wanted 1; then
+        log "stage 1: data"
+        mkdir -p data
+        locked data stage_data
+        check_data
+    fi
+    if wanted 2; then
+        log "stage 2: speed perturbation is skipped: this recipe reads text, not speech"
+    fi
+    if wanted 3; then
+        log "stage 3: format, data -> ${raw}"
+        mkdir -p "${raw}"
+        locked "${raw}" stage_format
+    fi
+    if wanted 4; then
+        log "stage 4: filter, ${min_text_length} to ${max_text_length} characters"
+        mkdir -p "${raw}"
+        locked "${raw}" stage_filter
+    fi
+    if wanted 5; then
+        log "stage 5: token lists, ${src_list} and ${tgt_list}"
+        mkdir -p data
+        locked data stage_tokens
+    fi
+    if wanted 6 || wanted 7 || wanted 8 || wanted 9; then
+        log "stages 6-9: the language model is skipped: this recipe decodes without one"
+    fi
+    if wanted 10 && ! "${skip_train}"; then
+        log "stage 10: statistics, ${lego_stats_dir}"
+        mkdir -p "${lego_stats_dir}"
+        locked "${lego_stats_dir}" stage_stats
+    fi
+    if wanted 11 && ! "${skip_train}"; then
+        log "stage 11: training, ${lego_exp}"
+        mkdir -p "${lego_exp}"
+        locked "${lego_exp}" stage_train
+    fi
+    if wanted 12; then
+        log "stage 12: decoding, ${decode_exp}/${inference_tag}"
+        mkdir -p "${decode_exp}/${inference_tag}"
+        locked "${decode_exp}/${inference_tag}" stage_decode
+    fi
+    if wanted 13; then
+        log "stage 13: scoring"
+        stage_score
+    fi
+    if wanted 14 || wanted 15; then
+        log "stages 14-15: packing and publishing are skipped: they come with module files"
+    fi
+    log "done"
+}
+
+run_stages; exit 0

@@ -3,7 +3,7 @@
 # with German's decoder, which never saw Romanian. Ends with a table of the three.
 #
 #   ./run.sh                            all of it, minutes on two cores
-#   ./run.sh --low_pairs 1000           more Romanian
+#   ./run.sh --low_pairs 1000 --expdir exp_1000    more Romanian, beside the first experiments
 #   ./run.sh --stage 12 ...             options of lego.sh go to all three (../../TEMPLATE/lego1/lego.sh --help)
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"
@@ -11,13 +11,14 @@ template=../../TEMPLATE/lego1
 . "${template}/utils/options.sh"
 
 train_pairs=20000  # German-English, for training
-low_pairs=500      # Romanian-English, for training
+few=500
+low_pairs=${few}   # Romanian-English, for training
 heldout_pairs=300  # for validation, and for the test
 largest=99999      # largest number
 nbpe=100           # English tokens, shared by both
 src_nbpe=100       # German tokens, Romanian tokens
 lego_config=conf/train.yaml
-low_lego_config=   # Romanian's; empty: the same
+low_lego_config=conf/train_low.yaml # Romanian's
 inference_config=conf/decode.yaml
 expdir=exp
 stage=1
@@ -47,13 +48,15 @@ scores() { # scores SYSTEM: how stage 13 records it
 }
 
 english=data/en_token_list/bpe_bpe${nbpe}
+# A list keeps the text that it was learned from; other pairs make another Romanian one.
+if [ "${low_pairs}" = "${few}" ]; then tag=; else tag=${low_pairs}; fi
 lego de "${train_pairs}" "${lego_config}" --lego_exp "${de_en}" --stage "${stage}" \
     --score_args "$(scores De-En)" ${remaining[@]+"${remaining[@]}"}
-lego ro "${low_pairs}" "${low_lego_config:-${lego_config}}" --lego_exp "${ro_en}" --stage "${stage}" \
-    --token_listdir "${english}" --score_args "$(scores Ro-En)" ${remaining[@]+"${remaining[@]}"}
+lego ro "${low_pairs}" "${low_lego_config}" --lego_exp "${ro_en}" --stage "${stage}" \
+    --token_listdir "${english}" --token_tag "${tag}" --score_args "$(scores Ro-En)" ${remaining[@]+"${remaining[@]}"}
 if [ "${stop_stage}" -lt 12 ]; then exit 0; fi
-lego ro "${low_pairs}" "${low_lego_config:-${lego_config}}" --stage "$((stage > 12 ? stage : 12))" \
-    --token_listdir "${english}" --skip_train true \
+lego ro "${low_pairs}" "${low_lego_config}" --stage "$((stage > 12 ? stage : 12))" \
+    --token_listdir "${english}" --token_tag "${tag}" --skip_train true \
     --pretrained_encoder "${ro_en}" --pretrained_decoder "${de_en}" \
     --score_args "$(scores Ro-encoder+De-En-decoder)" ${remaining[@]+"${remaining[@]}"}
 if [ "${stop_stage}" -lt 13 ]; then exit 0; fi

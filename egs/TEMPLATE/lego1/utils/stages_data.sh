@@ -98,28 +98,36 @@ own_list() { # own_list FOLDER SIZE TEXT ...: learn a list, unless it is there a
     once "${folder}/.done" "${key}" learn_tokens "${folder}" "${size}" "$@"
 }
 
-given_list() { # given_list FOLDER TEXT: check another recipe's list against this text
-    need "$1/tokens.txt" "--token_listdir and --src_token_listdir name finished token lists"
-    "${python}" -m legonn.bin.tokenlist --output "$1" --check_text "$2"
-    log "token list of $2: $1"
+check_list() { # check_list FOLDER FILE_NAME SET ...: warn of what a list lacks for these sets
+    local folder=$1 name=$2 set texts=()
+    shift 2
+    for set in "$@"; do
+        [ ! -f "${raw}/${set}/${name}" ] || texts+=("${raw}/${set}/${name}")
+    done
+    "${python}" -m legonn.bin.tokenlist --output "${folder}" --check_text "${texts[@]}"
 }
 
 stage_tokens() {
     local src_text=${raw}/${train_set}/${src_file} tgt_text=${raw}/${train_set}/${tgt_file}
+    local both=("${src_text}" "${tgt_text}") remedy="it names a finished token list"
     need "${raw}/${train_set}/.done" "run stage 4"
     if [ -n "${src_token_listdir}" ]; then
-        given_list "${src_list}" "${src_text}"
+        need "${src_list}/tokens.txt" "--src_token_listdir: ${remedy}"
     elif "${joint_tokens}"; then
-        own_list "${src_list}" "${src_nbpe}" "${src_text}" "${tgt_text}"
+        own_list "${own_src_list}" "${src_nbpe}" "${both[@]}"
     else
-        own_list "${src_list}" "${src_nbpe}" "${src_text}"
+        own_list "${own_src_list}" "${src_nbpe}" "${src_text}"
     fi
     if [ -n "${token_listdir}" ]; then
-        given_list "${tgt_list}" "${tgt_text}"
+        need "${tgt_list}/tokens.txt" "--token_listdir: ${remedy}"
     elif "${joint_tokens}"; then
-        [ -z "${src_token_listdir}" ] ||
-            own_list "${tgt_list}" "${tgt_nbpe}" "${src_text}" "${tgt_text}"
+        own_list "${own_tgt_list}" "${tgt_nbpe}" "${both[@]}"
     else
-        own_list "${tgt_list}" "${tgt_nbpe}" "${tgt_text}"
+        own_list "${own_tgt_list}" "${tgt_nbpe}" "${tgt_text}"
     fi
+    # shellcheck disable=SC2086
+    check_list "${src_list}" "${src_file}" ${all_sets}
+    # shellcheck disable=SC2086
+    check_list "${tgt_list}" "${tgt_file}" ${all_sets}
+    log "token lists: ${src_list}, ${tgt_list}"
 }

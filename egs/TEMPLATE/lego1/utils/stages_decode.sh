@@ -73,8 +73,19 @@ stage_decode() {
     done
 }
 
+baselines() { # baselines SET: --compare_with as NAME=FILE lines for legonn.bin.score
+    local item folder
+    for item in ${compare_with}; do
+        folder=${item#*=}
+        need "${folder}/$1/text" "--compare_with names [NAME=]FOLDER, decoded by stage 12"
+        # By default a baseline has the name of its experiment.
+        [ "${folder}" != "${item}" ] || item=$(basename "$(dirname "${folder}")")
+        echo "${item%%=*}=${folder}/$1/text"
+    done
+}
+
 stage_score() {
-    local set folder more facts=
+    local set folder more compared facts=
     # A composition has parents, not a training of its own.
     [ -n "${pretrained_encoder}" ] || facts=$("${utils}/training_facts.py" "${lego_exp}")
     for set in ${test_sets}; do
@@ -84,7 +95,11 @@ stage_score() {
             --recipe "$(basename "$(dirname "${PWD}")")"
             --decode_seconds "$(cat "${folder}/.decode_seconds")"
             --command "${LEGONN_COMMAND:-${recipe_command}}")
-        [ -z "${compare_with}" ] || more+=(--compare "${compare_with}/${set}/text")
+        if [ -n "${compare_with}" ]; then
+            compared=$(baselines "${set}")
+            mapfile -t compared <<<"${compared}"
+            more+=(--compare "${compared[@]}")
+        fi
         # shellcheck disable=SC2086
         "${python}" -m legonn.bin.score --hyp "${folder}/text" --ref "${raw}/${set}/${tgt_file}" \
             --output "${folder}/score.json" "${more[@]}" ${facts} ${score_args}
