@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import cast
 
 import torch
+from espnet2.torch_utils.device_funcs import force_gatherable
 from espnet2.train.abs_espnet_model import AbsESPnetModel
 from torch import Tensor, nn
 from torch.nn import functional
@@ -143,7 +144,11 @@ class Chain(AbsESPnetModel):
                 if self.ctc_weight:
                     loss = loss + self.ctc_weight * ctc
         stats["loss"] = loss.detach()
-        return loss, stats, torch.as_tensor(count, dtype=torch.float32, device=device)
+        weight = torch.as_tensor(count, dtype=torch.float32, device=device)
+        gathered: tuple[Tensor, dict[str, Tensor], Tensor] = force_gatherable(
+            (loss, stats, weight), device
+        )
+        return gathered  # each (1,): what the Trainer averages over processes
 
     def _decoder_loss(
         self, encoded: Encoded, text: Tensor, lengths: Tensor

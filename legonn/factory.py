@@ -38,6 +38,20 @@ __all__ = [
 SYSTEMS = ("lego", "attention")
 
 
+def _at_least(least: int, config: object, *names: str) -> None:
+    """Check those of `names` that `config` has."""
+    for name in names:
+        if getattr(config, name, least) < least:
+            raise ConfigError(f"{name} is {getattr(config, name)}; it must be at least {least}")
+
+
+def _probabilities(config: object, *names: str) -> None:
+    """Check those of `names` that `config` has."""
+    for name in names:
+        if not 0 <= getattr(config, name, 0) < 1:
+            raise ConfigError(f"{name} is {getattr(config, name)}; it is a probability below 1")
+
+
 @dataclass(frozen=True)
 class LayerConfig:
     """What all transformer layers of a part share.
@@ -57,11 +71,11 @@ class LayerConfig:
     attention_dropout: float = 0.1
 
     def __post_init__(self) -> None:
+        _at_least(1, self, "width", "heads", "feedforward")
         if self.width % self.heads:
             raise ConfigError(f"width {self.width} must be a multiple of heads {self.heads}")
-        for name in ("dropout", "attention_dropout"):
-            if not 0 <= getattr(self, name) < 1:
-                raise ConfigError(f"{name} is {getattr(self, name)}; it is a probability below 1")
+        _at_least(0, self, "layers", "layers_before", "layers_after")
+        _probabilities(self, "dropout", "attention_dropout", "word_dropout")
 
     def block(self, *, memory: int | None = None) -> Block:
         """One layer; with `memory` it attends across states of that width."""
@@ -149,6 +163,10 @@ class IngestorConfig:
     layers: int = 2
     marginal_dropout: float = 0.0
 
+    def __post_init__(self) -> None:
+        _at_least(0, self, "layers")
+        _probabilities(self, "marginal_dropout")
+
 
 @dataclass(frozen=True)
 class WEmbConfig(IngestorConfig):
@@ -158,6 +176,7 @@ class WEmbConfig(IngestorConfig):
     tie_embedding: bool = True
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if self.receptive_field < 1 or self.receptive_field % 2 == 0:
             raise ConfigError(
                 f"receptive_field is {self.receptive_field}; it is odd and at least 1"
@@ -187,8 +206,8 @@ class BeamConvConfig(IngestorConfig):
     kernel: int = 3
 
     def __post_init__(self) -> None:
-        if self.beam < 1:
-            raise ConfigError(f"beam is {self.beam}; it must be at least 1")
+        super().__post_init__()
+        _at_least(1, self, "beam", "embedding_width")
         if self.kernel < 1 or self.kernel % 2 == 0:
             raise ConfigError(f"kernel is {self.kernel}; it is odd and at least 1")
 
@@ -266,6 +285,9 @@ class ChainConfig:
     label_smoothing: float = 0.1
     encoder_target: str = "text"
 
+    def __post_init__(self) -> None:
+        _probabilities(self, "label_smoothing")
+
 
 ENCODERS: dict[str, type[TextEncoderConfig]] = {"text": TextEncoderConfig}
 INGESTORS: dict[str, type[WEmbConfig] | type[BeamConvConfig]] = {
@@ -287,6 +309,8 @@ def parse(kind: Callable[..., C], options: Mapping[str, Any] | None, name: str) 
     """
     defaults = {field.name: field for field in dataclasses.fields(kind)}  # type: ignore[arg-type]
     values = {}
+    if options is not None and not isinstance(options, Mapping):
+        raise ConfigError(f"{name} is {options!r}; it wants a mapping of options to values")
     for key, value in (options or {}).items():
         if key not in defaults:
             near = difflib.get_close_matches(key, defaults, 1)

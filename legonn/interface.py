@@ -19,9 +19,14 @@ __all__ = ["BLANK", "Interface", "Marginals", "feasible", "positions_needed"]
 BLANK = 0
 
 
+def _inside(size: int, lengths: Tensor) -> Tensor:
+    """True at real positions: (B,) -> (B, size)."""
+    return torch.arange(size, device=lengths.device)[None, :] < lengths[:, None]
+
+
 def positions_needed(targets: Tensor, lengths: Tensor) -> Tensor:
     """Fewest positions from which CTC can emit each target: U plus its equal neighbours. (B, U), (B,) -> (B,)."""
-    inside = torch.arange(1, targets.size(1), device=targets.device)[None, :] < lengths[:, None]
+    inside = _inside(targets.size(1), lengths)[:, 1:]
     repeats = ((targets[:, 1:] == targets[:, :-1]) & inside).sum(dim=1)
     return lengths + repeats
 
@@ -85,7 +90,9 @@ class Marginals:
             (slope,) = torch.autograd.grad(loss.sum(), leaf)
         # PyTorch's gradient is p - gamma: that of the scores before a log-softmax over these columns, which this is
         # not. Less p it is -gamma, the derivative by the log-probabilities themselves (arXiv 1211.3711 (16)).
-        posterior = torch.where(slope == 0, 0.0, slope - leaf.detach().exp())
+        alive = _inside(own.size(1), self.lengths)
+        alive = alive & feasible(self.lengths, targets, lengths)[:, None]  # (B, K)
+        posterior = torch.where(alive[:, :, None], slope - leaf.detach().exp(), 0.0)
         linear = (own * posterior).sum(dim=(1, 2))
         return loss.detach() + linear - linear.detach()
 
@@ -97,7 +104,7 @@ def _own_classes(targets: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
     Equal tokens share the place of the first of them.
     """
     targets = functional.pad(targets, (0, 1))  # so that a batch of empty targets has a column
-    inside = torch.arange(targets.size(1), device=targets.device)[None, :] < lengths[:, None]
+    inside = _inside(targets.size(1), lengths)
     tokens = torch.where(inside, targets, BLANK)
     first = (tokens[:, :, None] == tokens[:, None, :]).int().argmax(dim=-1)  # (B, U+1)
     return functional.pad(tokens, (1, 0), value=BLANK), first + 1
@@ -227,7 +234,7 @@ class Interface:
             if document.get("positions_per_token") is not None:
                 document["positions_per_token"] = tuple(document["positions_per_token"])
             return cls(**document)
-        except (OSError, yaml.YAMLError, TypeError, KeyError) as error:
+        except (OSError, UnicodeDecodeError, yaml.YAMLError, TypeError, KeyError) as error:
             raise ConfigError(f"{path} is no interface description: {error}") from error
 
 

@@ -17,7 +17,7 @@ QUERIES = ("position", "source_position")
 def output_lengths(lengths: Tensor, ratio: float) -> Tensor:
     """K = ceil(T x ratio), at least 1: (B,) -> int64 (B,).
 
-    The small subtrahend keeps a product such as 10 x 1.1 = 11.000000000000002 from becoming 12.
+    The small subtrahend keeps a product such as 100 x 1.1 = 110.00000000000001 from becoming 111.
     """
     return (lengths.double() * ratio - 1e-6).ceil().long().clamp(min=1)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -24,6 +25,10 @@ __all__ = ["System"]
 
 # Averages first; `latest` is what a run that was killed in its last minutes still has.
 CHECKPOINTS = ("valid.acc.ave.pth", "valid.loss.ave.pth", "*.ave.pth", "*.best.pth", "latest.pth")
+
+CONFIG_KEYS = {
+    f"{prefix}{key}" for prefix in ("", "src_") for key in ("token_list", "token_type", "bpemodel")
+}
 
 
 @dataclass(frozen=True)
@@ -68,7 +73,7 @@ class System:
         config = _read_config(folder / "config.yaml")
         source, target = _codecs(config, folder)
         interface = Interface.load(folder / "interface.yaml")
-        _check_tokenizer(interface, target, folder)
+        _check_tokenizers(interface, source, target, folder)
         chain = build_chain(config, source_size=len(source.tokens), target_size=len(target.tokens))
         _load_weights(chain, _find_checkpoint(folder, checkpoint))
         return cls(chain.eval(), source, target, interface, str(folder))
@@ -101,7 +106,7 @@ class System:
         """
         writer, reader = cls.load(encoder), cls.load(decoder)
         between = [bridge for spec in bridges for bridge in cls.load(spec).chain.bridges]
-        for message in _check_fit(writer, reader):
+        for message in _check_fit(writer, reader, length_ratio):
             warnings.warn(message, stacklevel=2)
         chain = Chain(
             encoder=writer.chain.encoder,
@@ -150,7 +155,7 @@ def _read_config(path: Path) -> Mapping[str, Any]:
         raise ConfigError(f"{path.parent} is no experiment: it has no {path.name}") from error
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise ConfigError(f"{path} can't be read as YAML: {error}") from error
-    if not isinstance(config, dict) or "token_list" not in config:
+    if not isinstance(config, dict) or not CONFIG_KEYS <= config.keys():
         raise ConfigError(f"{path} is not the configuration of a legonn experiment")
     return config
 
@@ -171,13 +176,20 @@ def _codecs(config: Mapping[str, Any], folder: Path) -> tuple[TextCodec, TextCod
     return source, target
 
 
-def _check_tokenizer(interface: Interface, target: TextCodec, folder: Path) -> None:
+def _check_tokenizers(
+    interface: Interface, source: TextCodec, target: TextCodec, folder: Path
+) -> None:
     if interface.tokens != target.tokens:
         raise ConfigError(f"{folder}/interface.yaml and config.yaml disagree on the token list")
-    if target.model is not None and not target.model.exists():
-        raise ConfigError(f"{target.model} is absent: the experiment's folder is incomplete")
-    if file_sha256(target.model) != interface.tokenizer_sha256:
-        raise ConfigError(f"{target.model} is not the tokenizer that {folder} was trained with")
+    _check_model(target.model, interface.tokenizer_sha256, folder)
+    _check_model(source.model, interface.provenance.get("source_tokenizer_sha256"), folder)
+
+
+def _check_model(model: Path | None, sha256: str | None, folder: Path) -> None:
+    if model is not None and not model.exists():
+        raise ConfigError(f"{model} is absent: the experiment's folder is incomplete")
+    if sha256 is not None and file_sha256(model) != sha256:
+        raise ConfigError(f"{model} is not the tokenizer that {folder} was trained with")
 
 
 def _find_checkpoint(folder: Path, name: str | None) -> Path:
@@ -201,6 +213,10 @@ def _load_weights(chain: Chain, path: Path) -> None:
         states = torch.load(path, map_location="cpu", weights_only=True)
     except (OSError, RuntimeError, EOFError, pickle.UnpicklingError) as error:
         raise ConfigError(f"{path} is no checkpoint, or a damaged one: {error}") from error
+    if not isinstance(states, dict):
+        raise ConfigError(
+            f"{path} doesn't belong to its config.yaml: it holds a {type(states).__name__}, no weights"
+        )
     try:
         chain.load_state_dict(states)
     except RuntimeError as error:
@@ -211,12 +227,12 @@ def _load_weights(chain: Chain, path: Path) -> None:
         ) from error
 
 
-def _check_fit(writer: System, reader: System) -> list[str]:
+def _check_fit(writer: System, reader: System, length_ratio: float | None) -> list[str]:
     """Warnings; raises InterfaceMismatch."""
     has_writer, has_reader = writer.chain.head is not None, reader.chain.ingestor is not None
     names = {"writer_name": f"encoder {writer.name}", "reader_name": f"decoder {reader.name}"}
     if has_writer and has_reader:
-        return writer.interface.check_fits(reader.interface, **names)
+        return _with_ratio(writer, length_ratio).check_fits(reader.interface, **names)
     if has_writer or has_reader:
         plain = reader.name if has_writer else writer.name
         raise InterfaceMismatch(
@@ -233,6 +249,15 @@ def _check_fit(writer: System, reader: System) -> list[str]:
         f"{writer.name} and {reader.name} are plain encoder-decoders: their parts share no interface and "
         f"were never trained to fit. Expect noise."
     ]
+
+
+def _with_ratio(writer: System, ratio: float | None) -> Interface:
+    """The writer's interface as another length ratio would have filled it."""
+    control, seen = writer.chain.encoder.length_control, writer.interface.positions_per_token
+    if ratio is None or control is None or seen is None:
+        return writer.interface
+    low, middle, high = (value * ratio / control.ratio for value in seen)
+    return dataclasses.replace(writer.interface, positions_per_token=(low, middle, high))
 
 
 def _set_ratio(chain: Chain, ratio: float, name: str) -> None:

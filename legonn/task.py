@@ -11,8 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from espnet2.tasks.abs_task import AbsTask
 from espnet2.train.collate_fn import CommonCollateFn
+from espnet2.train.distributed_utils import get_rank
 from espnet2.utils.nested_dict_action import NestedDictAction
 from espnet2.utils.types import str_or_none
 
@@ -118,7 +120,8 @@ class LegoTask(AbsTask):
             raise ConfigError(
                 "--init_param unpickles its file; use --pretrained_encoder and --pretrained_decoder"
             )
-        if not args.collect_stats and args.dist_rank in (None, 0):
+        if not args.collect_stats and _is_first(args):
+            _check(args)
             _describe(args)
         super().main_worker(args)
 
@@ -212,6 +215,23 @@ def _path(name: str | None) -> Path | None:
     return None if name is None else Path(name)
 
 
+def _is_first(args: argparse.Namespace) -> bool:
+    """Whether this process writes the files; torchrun and Slurm tell the rank in the environment."""
+    return not args.distributed or get_rank(args.dist_rank, args.dist_launcher) == 0
+
+
+def _check(args: argparse.Namespace) -> None:
+    """Find the configuration's mistakes before anything is written; takes no memory, no random number."""
+    others = {name: _token_list(tokens) for name, tokens in args.interface_token_lists.items()}
+    sizes = [len(_token_list(tokens)) for tokens in (args.src_token_list, args.token_list)]
+    with torch.device("meta"):
+        build_chain(
+            {**vars(args), "interface_token_lists": others},
+            source_size=sizes[0],
+            target_size=sizes[1],
+        )
+
+
 def _describe(args: argparse.Namespace) -> None:
     """Write interface.yaml and the tokenizers' models into the experiment folder."""
     folder = Path(args.output_dir)
@@ -232,6 +252,7 @@ def _describe(args: argparse.Namespace) -> None:
             "training_set": [path for path, *_ in args.train_data_path_and_name_and_type],
             "date": datetime.date.today().isoformat(),
             "revision": revision(),
+            "source_tokenizer_sha256": file_sha256(_path(args.src_bpemodel)),
             "parents": [],
         },
     ).save(folder / "interface.yaml")

@@ -32,6 +32,8 @@ def read_token_list(path: Path) -> tuple[str, ...]:
         tokens = tuple(path.read_text(encoding="utf-8").removesuffix("\n").split("\n"))
     except OSError as error:
         raise ConfigError(f"no token list at {path}: run stage 5 first") from error
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{path} is no UTF-8 text: {error}") from error
     check_token_list(tokens, str(path))
     return tokens
 

@@ -3,17 +3,30 @@
 from __future__ import annotations
 
 import datetime
+import functools
 import logging
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
-from espnet2.train.trainer import Trainer
+from espnet2.train import trainer
 
-__all__ = ["LegoTrainer", "atomic_saves"]
+__all__ = ["LegoTrainer", "atomic_saves", "separate_averages"]
+
+
+# What ESPnet's Reporter notes beside numbers: times, and means as NumPy scalars.
+REPORTED = [
+    datetime.timedelta,
+    np.dtype,
+    np.dtypes.Float32DType,
+    np.dtypes.Float64DType,
+    np.dtypes.Int64DType,
+    np.float64(0).__reduce__()[0],  # NumPy 2 calls it numpy._core.multiarray.scalar
+]
 
 
 @contextmanager
@@ -40,21 +53,52 @@ def atomic_saves() -> Iterator[None]:
         torch.save = plain
 
 
-class LegoTrainer(Trainer):
+@contextmanager
+def separate_averages() -> Iterator[None]:
+    """Average for one criterion and one n at a time.
+
+    ESPnet's `average_nbest_models` sums into the weights that it has loaded, and then takes those for the next
+    criterion's: the second average of a run would hold the first one.
+    """
+    together = trainer.average_nbest_models
+
+    def each(best_model_criterion: Any, nbest: Any, **others: Any) -> None:
+        for criterion in best_model_criterion:
+            for n in sorted(
+                [nbest] if isinstance(nbest, int) else nbest
+            ):  # the largest gets the link
+                together(best_model_criterion=[criterion], nbest=n, **others)
+
+    trainer.average_nbest_models = each
+    try:
+        yield
+    finally:
+        trainer.average_nbest_models = together
+
+
+class LegoTrainer(trainer.Trainer):
     """Trainer whose checkpoints are whole or absent, and hold nothing that needs unpickling.
 
     ESPnet seeds every epoch with seed + epoch, so that a run resumed at an epoch boundary repeats, on a CPU,
     the losses of the uninterrupted one bit for bit.
     """
 
+    finish: Callable[[Any, dict[str, torch.Tensor]], None] | None = None
+
     @classmethod
     def run(cls, *args: Any, **kwargs: Any) -> None:
         """As `Trainer.run`."""
-        with atomic_saves():
+        options = kwargs["trainer_options"]
+        cls.finish = None
+        if kwargs["distributed_option"].dist_rank in (None, 0):  # one process writes
+            _remove_halves(Path(options.output_dir))
+            cls.finish = functools.partial(_complete_epoch, options)
+        with atomic_saves(), separate_averages():
             super().run(*args, **kwargs)
 
-    @staticmethod
+    @classmethod
     def resume(
+        cls,
         checkpoint: str | Path,
         model: torch.nn.Module,
         reporter: Any,
@@ -66,7 +110,7 @@ class LegoTrainer(Trainer):
     ) -> None:
         """Load `checkpoint` and finish the epoch that a kill may have left half-noted."""
         device = f"cuda:{torch.cuda.current_device()}" if ngpu > 0 else "cpu"
-        with torch.serialization.safe_globals([datetime.timedelta]):
+        with torch.serialization.safe_globals(REPORTED):
             states = torch.load(checkpoint, map_location=device, weights_only=True)
         model.load_state_dict(states["model"], strict=strict)
         reporter.load_state_dict(states["reporter"])
@@ -77,16 +121,37 @@ class LegoTrainer(Trainer):
                 scheduler.load_state_dict(state)
         if scaler is not None and states["scaler"] is not None:
             scaler.load_state_dict(states["scaler"])
-        _complete_epoch(Path(checkpoint).parent, reporter.get_epoch(), states["model"])
+        if cls.finish is not None:
+            cls.finish(reporter, states["model"])
         logging.info("The training was resumed using %s", checkpoint)
 
 
-def _complete_epoch(folder: Path, epoch: int, weights: dict[str, torch.Tensor]) -> None:
-    """ESPnet writes checkpoint.pth first, then <epoch>epoch.pth and its link: a kill between leaves only the first."""
-    model = folder / f"{epoch}epoch.pth"
-    if not model.exists():
-        torch.save(weights, model)
-    latest = folder / "latest.pth"
-    if latest.is_symlink() or latest.exists():
-        latest.unlink()
-    latest.symlink_to(model.name)
+def _remove_halves(folder: Path) -> None:
+    """What `atomic_saves` had not renamed when an earlier run was killed."""
+    for path in folder.glob(".*.pth.*"):
+        path.unlink()
+
+
+def _complete_epoch(options: Any, reporter: Any, weights: dict[str, torch.Tensor]) -> None:
+    """Write what a kill prevented.
+
+    ESPnet writes checkpoint.pth, then the epoch's file, then links, then removes old epochs.
+    """
+    folder, epoch = Path(options.output_dir), reporter.get_epoch()
+    if not (folder / f"{epoch}epoch.pth").exists():
+        torch.save(weights, folder / f"{epoch}epoch.pth")
+    _link(folder / "latest.pth", epoch)
+    wanted = options.keep_nbest_models
+    count = wanted if isinstance(wanted, int) else max(wanted, default=1)
+    kept = {epoch}
+    for phase, key, mode in options.best_model_criterion:
+        if reporter.has(phase, key):
+            _link(folder / f"{phase}.{key}.best.pth", reporter.get_best_epoch(phase, key, mode))
+            kept |= set(reporter.sort_epochs(phase, key, mode)[:count])
+    for old in set(range(1, epoch)) - kept:
+        (folder / f"{old}epoch.pth").unlink(missing_ok=True)
+
+
+def _link(path: Path, epoch: int) -> None:
+    path.unlink(missing_ok=True)
+    path.symlink_to(f"{epoch}epoch.pth")

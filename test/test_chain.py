@@ -220,11 +220,13 @@ def test_bf16_is_close_to_fp32(make: Callable[..., Chain], options: dict[str, An
         loss, found, _ = chain(**batch_of(*PAIRS))
         loss.backward()
         stats.append(numbers(found))
-        gradients.append(torch.cat([p.grad.flatten() for p in chain.parameters()]))  # type: ignore[union-attr]
+        gradients.append(
+            torch.cat([p.grad.flatten() for p in chain.parameters() if p.grad is not None])
+        )
     for name in ("loss", "loss_ce"):
         assert stats[1][name] == pytest.approx(stats[0][name], rel=0.02)
     if "beamconv" not in str(options):  # a changed order of the best p changes its gradient
-        assert functional.cosine_similarity(*gradients, dim=0).item() > 0.99
+        assert functional.cosine_similarity(gradients[0], gradients[1], dim=0).item() > 0.99
 
 
 def test_parameters_stay_in_fp32_under_bf16(make: Callable[..., Chain]) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from legonn.config import read_config
+from legonn.encoder import TextFrontEnd
 from legonn.errors import ConfigError
 from legonn.factory import (
     DecoderConfig,
@@ -77,6 +78,7 @@ def test_the_chain_is_what_its_configuration_says(chain_config: Config) -> None:
         chain_conf={"label_smoothing": 0.2},
     )
     chain = build_chain(config, source_size=30, target_size=20)
+    assert isinstance(chain.encoder.front_end, TextFrontEnd)
     assert chain.encoder.front_end.embedding.weight.shape == (30, 24)
     assert len(chain.encoder.before.blocks) == 2 and len(chain.encoder.after.blocks) == 4
     assert chain.encoder.length_control is not None and chain.encoder.length_control.ratio == 2.5

@@ -73,6 +73,7 @@ def test_ctc_gradient_by_the_log_probabilities_is_the_enumerated_one(target: str
     enumerated(wanted[0], ids(target)[0][0].tolist()).backward()
     ours = log_probs.clone().requires_grad_()
     Marginals(ours, lengths(4)).ctc_loss(*ids(target)).sum().backward()
+    assert wanted.grad is not None
     torch.testing.assert_close(ours.grad, wanted.grad.float(), atol=1e-6, rtol=1e-5)
 
 

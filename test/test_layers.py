@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import TypeVar
 
 import pytest
 import torch
@@ -163,31 +164,23 @@ def test_a_joint_projection_starts_with_each_part_at_glorots_scale() -> None:
     assert layer.bias.abs().max() == 0
 
 
-def golden_attention(bias: Tensor | None, ours: nn.Module, x: Tensor, memory: Tensor) -> Tensor:
+def golden_attention(
+    bias: Tensor | None, ours: SelfAttention | CrossAttention, x: Tensor, memory: Tensor
+) -> Tensor:
     """`torch.nn.MultiheadAttention` with our weights: (B, U, D), (B, N, M) -> (B, U, D)."""
-    golden = nn.MultiheadAttention(
-        WIDTH, HEADS, kdim=memory.size(2), vdim=memory.size(2), batch_first=True
+    wide = memory.size(2)
+    golden = nn.MultiheadAttention(WIDTH, HEADS, kdim=wide, vdim=wide, batch_first=True)
+    joint = (
+        [ours.query_key_value] if isinstance(ours, SelfAttention) else [ours.query, ours.key_value]
     )
-    if isinstance(ours, SelfAttention):
-        weights, biases = ours.query_key_value.weight, ours.query_key_value.bias
-    else:
-        assert isinstance(ours, CrossAttention)
-        weights, biases = None, torch.cat([ours.query.bias, ours.key_value.bias])
+    rows = [part for linear in joint for part in linear.weight.split(WIDTH)]  # query, key, value
     with torch.no_grad():
         if golden.in_proj_weight is not None:
-            joint = (
-                weights
-                if weights is not None
-                else torch.cat([ours.query.weight, ours.key_value.weight])
-            )
-            golden.in_proj_weight.copy_(joint)
+            golden.in_proj_weight.copy_(torch.cat(rows))
         else:
-            assert isinstance(ours, CrossAttention)
-            key, value = ours.key_value.weight.chunk(2)
-            golden.q_proj_weight.copy_(ours.query.weight)
-            golden.k_proj_weight.copy_(key)
-            golden.v_proj_weight.copy_(value)
-        golden.in_proj_bias.copy_(biases)
+            for name, row in zip("qkv", rows, strict=True):
+                golden.get_parameter(f"{name}_proj_weight").copy_(row)
+        golden.in_proj_bias.copy_(torch.cat([linear.bias for linear in joint]))
         golden.out_proj.load_state_dict(ours.output.state_dict())
     mask = None
     if bias is not None:
@@ -195,7 +188,10 @@ def golden_attention(bias: Tensor | None, ours: nn.Module, x: Tensor, memory: Te
     return golden(x, memory, memory, attn_mask=mask, need_weights=False)[0]
 
 
-def filled(module: nn.Module) -> nn.Module:
+M = TypeVar("M", bound=nn.Module)
+
+
+def filled(module: M) -> M:
     """With biases too: they start at zero, where a forgotten one goes unnoticed."""
     for parameter in module.parameters():
         if parameter.dim() == 1:
@@ -237,7 +233,7 @@ def test_feedforward_is_two_products_around_a_rectifier() -> None:
     torch.manual_seed(0)
     layer = filled(FeedForward(width=4, hidden=6, dropout=0.5))
     x = torch.randn(2, 3, 4)
-    first, second = layer[0], layer[3]  # type: ignore[index]
+    first, second = layer[0], layer[3]
     wanted = (x @ first.weight.T + first.bias).clamp(min=0) @ second.weight.T + second.bias
     torch.testing.assert_close(layer(x), wanted)
 

@@ -273,7 +273,7 @@ def test_a_plain_part_does_not_fit_a_module(
 ) -> None:
     parts = {"encoder": experiment, "decoder": experiment, plain_side: plain_experiment}
     with pytest.raises(InterfaceMismatch) as caught:
-        System.compose(**parts)
+        System.compose(encoder=parts["encoder"], decoder=parts["decoder"])
     message = str(caught.value)
     assert f"{plain_experiment} is a plain encoder-decoder" in message
     assert "Train it with --system lego" in message

@@ -211,7 +211,7 @@ def test_wrong_options_are_told_before_any_work(
 
 def test_help_teaches_without_a_recipe(numbers: Any) -> None:
     printed = numbers.run("--help")
-    for option in ("--stage", "--pretrained_encoder", "--token_listdir", "--inference_args"):
+    for option in ("--low_pairs", "--stage", "--pretrained_encoder", "--token_listdir", "--inference_args"):
         assert option in printed
 
 

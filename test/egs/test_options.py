@@ -64,6 +64,11 @@ def test_a_recipe_takes_its_own_options_and_leaves_the_rest() -> None:
     assert done.stdout == "6|--stage|3|--lego_args|--pairs 9|"
 
 
+def test_what_follows_two_hyphens_is_left_alone() -> None:
+    script = 'pairs=0\ntake_options "pairs" "$@"\nprintf "%s|" "$pairs" "${remaining[@]}"'
+    assert shell(script, "--pairs", "5", "--", "--pairs", "9").stdout == "5|--pairs|9|"
+
+
 def test_a_recipe_remembers_its_command_for_the_scores(tmp_path: Path) -> None:
     folder = tmp_path / "numbers/lego1"
     folder.mkdir(parents=True)

@@ -3,6 +3,12 @@
 # `--name value`. Hyphens and underscores are one; an unknown name is an error that tells the
 # closest. Sourced by lego.sh and by recipes' run.sh.
 
+recipe_help() { # the comment that opens the recipe's script, then the options of lego.sh
+    sed -n '2,/^[^#]/s/^# \{0,1\}//p' "$(basename "$0")"
+    echo
+    "$(dirname "${BASH_SOURCE[0]}")/../lego.sh" --help
+}
+
 take_options() { # take_options "name name ..." "$@": set these variables where given; the rest of
     # the arguments goes into the array `remaining`. For a recipe's own options; LEGONN_COMMAND
     # becomes the command that scores record.
@@ -13,6 +19,14 @@ take_options() { # take_options "name name ..." "$@": set these variables where 
     export LEGONN_COMMAND
     remaining=()
     while [ $# -gt 0 ]; do
+        if [ "$1" = --help ]; then
+            recipe_help
+            exit 0
+        fi
+        if [ "$1" = -- ]; then # all after it is for others
+            remaining+=("${@:2}")
+            break
+        fi
         name=$(tr - _ <<<"${1#--}")
         if [ "${1#--}" = "$1" ] || [ "${legal#* "${name%%=*}" }" = "${legal}" ]; then
             remaining+=("$1")
