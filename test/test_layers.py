@@ -234,6 +234,7 @@ def test_feedforward_is_two_products_around_a_rectifier() -> None:
     layer = filled(FeedForward(width=4, hidden=6, dropout=0.5))
     x = torch.randn(2, 3, 4)
     first, second = layer[0], layer[3]
+    assert isinstance(first, Linear) and isinstance(second, Linear)
     wanted = (x @ first.weight.T + first.bias).clamp(min=0) @ second.weight.T + second.bias
     torch.testing.assert_close(layer(x), wanted)
 
