@@ -241,5 +241,5 @@ def test_joint_search_equals_espnets(make_chain: Callable[..., Chain], seed: int
             eos=eos,
         )(encoded.memory, fewest=0, most=most, inputs={"ctc": log_probs[None]})
     found = {one.ids: one.score for one in ours if len(one.ids) < most - 1}
-    assert len(found) > 2
+    assert len(found) >= 2  # there is something to compare
     assert found == pytest.approx(expected, abs=1e-4)
