@@ -37,7 +37,8 @@ swap() { # swap EXPERIMENT SYSTEM NAME ENCODER_SEED DECODER_SEED OPTION ...
 }
 
 next_seed() { # next_seed SEED: the seed whose decoder is put behind this one's encoder
-    local list=(${seeds}) i
+    local list i
+    read -ra list <<<"${seeds}"
     for i in "${!list[@]}"; do
         [ "${list[i]}" != "$1" ] || echo "${list[(i + 1) % ${#list[@]}]}"
     done
