@@ -11,7 +11,7 @@ template=../../TEMPLATE/lego1
 . "${template}/utils/options.sh"
 
 train_pairs=20000  # German-English, for training
-few=500
+few=200
 low_pairs=${few}   # Romanian-English, for training
 heldout_pairs=300  # for validation, and for the test
 largest=99999      # largest number
