@@ -58,6 +58,7 @@ if [ "${stop_stage}" -lt 12 ]; then exit 0; fi
 lego ro "${low_pairs}" "${low_lego_config}" --stage "$((stage > 12 ? stage : 12))" \
     --token_listdir "${english}" --token_tag "${tag}" --skip_train true \
     --pretrained_encoder "${ro_en}" --pretrained_decoder "${de_en}" \
+    --compare_with "Ro-En=${ro_en}/${decoding}" \
     --score_args "$(scores Ro-encoder+De-En-decoder)" ${remaining[@]+"${remaining[@]}"}
 if [ "${stop_stage}" -lt 13 ]; then exit 0; fi
 
