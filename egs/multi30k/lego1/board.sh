@@ -2,7 +2,7 @@
 # The experiments of RESULTS.md, German to English: E1, LegoNN against the plain encoder-decoder; E2, decoders
 # swapped between seeds; E3, the same without CTC. Goes on where it was stopped, and skips what is done.
 #
-#   ./board.sh                    seeds 1 and 2: about an hour and a half on two cores
+#   ./board.sh                    seeds 1 and 2: about three hours on two cores
 #   ./board.sh --seeds "1 2 3"
 #   ./board.sh -- --nj 1 ...      options after -- go to every run.sh
 set -euo pipefail
