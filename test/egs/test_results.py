@@ -1,0 +1,34 @@
+"""What the pages say is what the committed scores say."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from legonn.bin.report import main
+
+ROOT = Path(__file__).resolve().parents[2]
+RECIPES = sorted(path.parent for path in ROOT.glob("egs/*/lego1/results.json"))
+
+
+@pytest.mark.parametrize("recipe", RECIPES, ids=lambda path: path.parent.name)
+def test_a_results_page_is_what_its_scores_render_to(recipe: Path) -> None:
+    page = ["--output", str(recipe / "RESULTS.md"), "--preface", str(recipe / "RESULTS.preface.md")]
+    assert main(["--results", str(recipe / "results.json"), *page, "--check"]) == 0
+
+
+def test_the_readmes_table_is_that_of_the_numbers_recipe() -> None:
+    scores = json.loads((ROOT / "egs/numbers/lego1/results.json").read_text(encoding="utf-8"))
+    by_system = {(row["system"], row["metric"]): row["score"] for row in scores}
+    readme = (ROOT / "README.md").read_text(encoding="utf-8").splitlines()
+    names = {
+        "De-En": "De-En",
+        "Ro-En alone": "Ro-En",
+        "Ro encoder + De-En decoder": "Ro-encoder+De-En-decoder",
+    }
+    for shown, system in names.items():
+        (line,) = [line for line in readme if line.startswith(f"    {shown}  ")]
+        exact, bleu = by_system[system, "exact"], by_system[system, "bleu"]
+        assert line.split()[-3:] == ["300", f"{exact:.1f}", f"{bleu:.1f}"]

@@ -1,0 +1,49 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from legonn.config import merge, read_config
+from legonn.errors import ConfigError
+
+
+def write(path: Path, text: str) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def test_a_variant_is_its_base_with_what_differs(tmp_path: Path) -> None:
+    write(tmp_path / "train.yaml", "encoder_conf: {width: 160, heads: 4}\nmax_epoch: 12\n")
+    variant = write(
+        tmp_path / "tuning/wide.yaml", "base: ../train.yaml\nencoder_conf: {width: 256}\n"
+    )
+    assert read_config(variant) == {"encoder_conf": {"width": 256, "heads": 4}, "max_epoch": 12}
+
+
+def test_a_list_replaces_a_list() -> None:
+    assert merge({"a": [1, 2]}, {"a": [3]}) == {"a": [3]}
+
+
+def test_a_mapping_and_a_number_replace_each_other() -> None:
+    assert merge({"a": {"b": 1}, "c": 2}, {"a": 3, "c": {"d": 4}}) == {"a": 3, "c": {"d": 4}}
+
+
+def test_a_base_of_itself_is_refused(tmp_path: Path) -> None:
+    first = write(tmp_path / "first.yaml", "base: second.yaml\n")
+    write(tmp_path / "second.yaml", "base: first.yaml\n")
+    with pytest.raises(ConfigError, match="is its own base: .*first.yaml -> .*second.yaml"):
+        read_config(first)
+
+
+def test_an_absent_base_is_named_with_its_reader(tmp_path: Path) -> None:
+    variant = write(tmp_path / "variant.yaml", "base: gone.yaml\n")
+    with pytest.raises(ConfigError, match=r"gone\.yaml \(base of .*variant\.yaml\) can't be read"):
+        read_config(variant)
+
+
+@pytest.mark.parametrize("text", ["- 1\n", "", "word\n"])
+def test_what_is_no_mapping_is_refused(tmp_path: Path, text: str) -> None:
+    with pytest.raises(ConfigError, match="holds no mapping"):
+        read_config(write(tmp_path / "x.yaml", text))
