@@ -1,4 +1,4 @@
-"""Tiny experiments, trained once a session in this process, and shared by the tests."""
+"""Tiny experiments, trained once a test run in this process, and shared by the tests."""
 
 from __future__ import annotations
 
