@@ -55,10 +55,6 @@ for seed in ${seeds}; do
     train E1 LegoNN-WEmb,decoder-alone lego conf/train.yaml "${seed}" "${alone[@]}"
     train E1 LegoNN-WEmb,CTC-greedy lego conf/train.yaml "${seed}" "${greedy[@]}"
 done
-first=${seeds%% *}
-train E1 LegoNN-BeamConv beamconv conf/tuning/train_beamconv.yaml "${first}" \
-    --compare_with "${expdir}/attention_s${first}/decode_attention"
-
 for seed in ${seeds}; do
     other=$(next_seed "${seed}")
     [ "${other}" != "${seed}" ] || continue
@@ -71,6 +67,10 @@ for seed in ${seeds}; do
         --inference_config conf/tuning/decode_decoder_alone.yaml \
         --compare_with "${expdir}/noctc_s${seed}/decode_decoder_alone"
 done
+
+first=${seeds%% *}
+train E1 LegoNN-BeamConv beamconv conf/tuning/train_beamconv.yaml "${first}" \
+    --compare_with "${expdir}/attention_s${first}/decode_attention"
 
 . ../../TEMPLATE/lego1/path.sh
 "${python:-python3}" -m legonn.bin.report --results "${results}" --preface RESULTS.preface.md --output RESULTS.md
