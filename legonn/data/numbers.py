@@ -48,7 +48,7 @@ class Item:
 
 @dataclass(frozen=True)
 class Corpus:
-    """Items of the three sets; no number of `val` or `test` is in `train`."""
+    """Items of the three sets; no number of one is in another."""
 
     train: tuple[Item, ...]
     val: tuple[Item, ...]
@@ -162,13 +162,16 @@ def draw(
     train_seed : int
         Of the training numbers.
     """
-    state = random.Random(f"held out {seed}")
-    small = set(range(FIRST_HELD_OUT))
-    heldout = draw_items(2 * heldout_pairs, largest=largest, taboo=small, random_state=state)
-    taboo = {item.number for item in heldout}
+    taboo = set(range(FIRST_HELD_OUT))
+    heldout = []
+    for name in ("validation", "test"):
+        state = random.Random(f"{name} {seed}")
+        heldout.append(draw_items(heldout_pairs, largest=largest, taboo=taboo, random_state=state))
+        taboo |= {item.number for item in heldout[-1]}
+    taboo -= set(range(FIRST_HELD_OUT))
     state = random.Random(f"training {seed} {train_seed}")
     train = draw_items(train_pairs, largest=largest, taboo=taboo, random_state=state)
-    return Corpus(train, heldout[:heldout_pairs], heldout[heldout_pairs:])
+    return Corpus(train, *heldout)
 
 
 def get_parser() -> argparse.ArgumentParser:

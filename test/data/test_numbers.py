@@ -41,7 +41,9 @@ def test_languages_without_years_of_their_own_are_told() -> None:
 def test_held_out_numbers_are_in_no_training_set_of_any_language() -> None:
     corpora = [draw(500, heldout_pairs=50, largest=9999, train_seed=seed) for seed in range(4)]
     assert len({(corpus.val, corpus.test) for corpus in corpora}) == 1
-    heldout = {item.number for item in corpora[0].val + corpora[0].test}
+    val, test = ({item.number for item in items} for items in (corpora[0].val, corpora[0].test))
+    assert not val & test
+    heldout = val | test
     for corpus in corpora:
         assert not heldout & {item.number for item in corpus.train}
     assert len({corpus.train for corpus in corpora}) == 4

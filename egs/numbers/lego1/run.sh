@@ -21,10 +21,11 @@ lego_config=conf/train.yaml
 low_lego_config=conf/train_low.yaml # Romanian's
 inference_config=conf/decode.yaml
 expdir=exp
+results=           # the file that scores are noted in; results.json in expdir unless given
 stage=1
 stop_stage=15
 take_options "train_pairs low_pairs heldout_pairs largest nbpe src_nbpe lego_config low_lego_config
-    inference_config expdir stage stop_stage" "$@"
+    inference_config expdir results stage stop_stage" "$@"
 
 de_en=${expdir}/de_en
 ro_en=${expdir}/ro_en
@@ -44,7 +45,7 @@ lego() { # lego SRC_LANG PAIRS CONFIG OPTION ...
 }
 
 scores() { # scores SYSTEM: how stage 13 records it
-    echo "--metric exact,bleu --results ${expdir}/results.json --experiment E4 --system_name $1"
+    echo "--metric exact,bleu --results ${results:-${expdir}/results.json} --experiment E4 --system_name $1"
 }
 
 english=data/en_token_list/bpe_bpe${nbpe}
