@@ -58,13 +58,19 @@ done
 for seed in ${seeds}; do
     other=$(next_seed "${seed}")
     [ "${other}" != "${seed}" ] || continue
-    train E3 LegoNN-without-CTC noctc conf/tuning/train_no_ctc.yaml "${seed}" \
-        --inference_config conf/tuning/decode_decoder_alone.yaml
     swap E2 LegoNN-WEmb,swapped lego "${seed}" "${other}" --compare_with "${expdir}/lego_s${seed}/decode"
     swap E2 encoder-decoder,swapped attention "${seed}" "${other}" "${plain[@]}" \
         --compare_with "${expdir}/attention_s${seed}/decode_attention"
-    swap E3 LegoNN-without-CTC,swapped noctc "${seed}" "${other}" \
-        --inference_config conf/tuning/decode_decoder_alone.yaml \
+done
+
+noctc=(--inference_config conf/tuning/decode_decoder_alone.yaml)
+for seed in ${seeds}; do
+    train E3 LegoNN-without-CTC noctc conf/tuning/train_no_ctc.yaml "${seed}" "${noctc[@]}"
+done
+for seed in ${seeds}; do
+    other=$(next_seed "${seed}")
+    [ "${other}" != "${seed}" ] || continue
+    swap E3 LegoNN-without-CTC,swapped noctc "${seed}" "${other}" "${noctc[@]}" \
         --compare_with "${expdir}/noctc_s${seed}/decode_decoder_alone"
 done
 
