@@ -109,10 +109,29 @@ def render_results(scores: Sequence[Score], *, preface: str = "") -> str:
     """
     experiments = _group(scores, lambda score: (score.experiment or "", score.recipe or ""))
     parts = [preface.strip() or "# Results", LEGEND.strip()]
+    if len(experiments) > 1:
+        parts += _overview(scores)
     for name in sorted(experiments, key=lambda name: [_natural(part) for part in name]):
         parts += _experiment(" · ".join(filter(None, name)) or "Scores", experiments[name])
     parts += _footer(scores)
     return "\n\n".join(parts) + "\n"
+
+
+def _overview(scores: Sequence[Score]) -> list[str]:
+    """All systems of all experiments in one table, by the first metric, one column a test set."""
+    metric = _metrics_of(scores)[0]
+    chosen = sorted(
+        (score for score in scores if score.metric == metric),
+        key=lambda score: _natural(score.experiment or ""),
+    )
+    sets = _unique(score.test_set for score in chosen)
+    rows = []
+    for (experiment, system), group in _group(chosen, lambda s: (s.experiment, s.system)).items():
+        by_set = _group(group, lambda score: score.test_set)
+        cells = [str(Cell.of(by_set[name])) if name in by_set else "" for name in sets]
+        rows.append([experiment or "", system or "", *cells])
+    header = ["experiment", "system", *(name or "" for name in sets)]
+    return [f"## All at a glance: {_heading(metric)}", _markdown_table(header, rows, left=2)]
 
 
 def _experiment(title: str, scores: Sequence[Score]) -> list[str]:

@@ -46,6 +46,13 @@ PAGE = """\
 
 {legend}
 
+## All at a glance: BLEU
+
+| experiment | system | test |
+| :-- | :-- | --: |
+| E1 | lego | 41.00 ± 1.41 |
+| E10 | swap \\| a | 40.00 [39.00, 41.50] |
+
 ## E1 · numbers
 
 | system | test set | BLEU | TER ↓ | seeds | parameters | train min |
@@ -101,6 +108,10 @@ def test_experiments_are_sorted_whatever_their_order_in_the_file() -> None:
     page = render_results(rows)
     random.Random(1).shuffle(rows)
     assert render_results(rows) == page
+
+
+def test_one_experiment_needs_no_overview() -> None:
+    assert "All at a glance" not in render_results([row()])
 
 
 def test_a_preface_takes_the_place_of_the_heading() -> None:
