@@ -95,7 +95,8 @@ class Chain(AbsESPnetModel):
         for bridge in self.bridges:
             crossed.append(bridge(crossed[-1]))
         assert self.ingestor is not None
-        return Encoded(self.ingestor(crossed[-1]), crossed[-1].lengths, tuple(crossed))
+        received = self.ingestor.receive(crossed[-1])
+        return Encoded(self.ingestor(received), received.lengths, tuple(crossed))
 
     def interface_targets(self) -> list[str]:
         """Name of the batch entry with each interface's tokens, in the order of the chain."""

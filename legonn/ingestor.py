@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from legonn.encoder import Stack
 from legonn.interface import Marginals
 from legonn.layers import Dropout, product, sinusoids
+from legonn.retiming import retime
 
 __all__ = ["BeamConv", "Ingestor", "WEmb"]
 
@@ -23,15 +24,24 @@ class Ingestor(nn.Module, ABC):
     marginal_dropout : float
         Probability that a position is hidden in training *(ours)*: a decoder that met only good marginals
         trusts worse ones too much.
+    retiming : float
+        Strength of the random timing that it reads in training, see `legonn.retiming.retime`; 0 for none.
     """
 
     kind: str
 
     def __init__(
-        self, *, stack: Stack, width: int, dropout: float, marginal_dropout: float = 0.0
+        self,
+        *,
+        stack: Stack,
+        width: int,
+        dropout: float,
+        marginal_dropout: float = 0.0,
+        retiming: float = 0.0,
     ) -> None:
         super().__init__()
         self.marginal_dropout = marginal_dropout
+        self.retiming = retiming
         self.stack = stack
         self.norm = nn.LayerNorm(width)
         self.dropout = Dropout(dropout)
@@ -39,6 +49,12 @@ class Ingestor(nn.Module, ABC):
     @abstractmethod
     def embed(self, marginals: Marginals) -> Tensor:
         """Marginals (B, K, V) -> (B, K, D), before position and layers."""
+
+    def receive(self, marginals: Marginals) -> Marginals:
+        """What `forward` shall read: the marginals themselves, or in training another timing of them."""
+        if self.training and self.retiming > 0:
+            return retime(marginals, self.retiming)
+        return marginals
 
     def forward(self, marginals: Marginals) -> Tensor:
         """Marginals (B, K, V) -> (B, K, D)."""
@@ -59,6 +75,8 @@ class WEmb(Ingestor):
         (V, D); the decoder's own where the two are tied.
     receptive_field : int
         R: each output mixes R neighbouring positions; 1 mixes none.
+    **options
+        `marginal_dropout` and `retiming` of `Ingestor`.
     """
 
     kind = "wemb"
@@ -70,12 +88,10 @@ class WEmb(Ingestor):
         stack: Stack,
         dropout: float,
         receptive_field: int = 1,
-        marginal_dropout: float = 0.0,
+        **options: float,
     ) -> None:
         width = embedding.embedding_dim
-        super().__init__(
-            stack=stack, width=width, dropout=dropout, marginal_dropout=marginal_dropout
-        )
+        super().__init__(stack=stack, width=width, dropout=dropout, **options)
         self.embedding = embedding
         self.scale = math.sqrt(width)
         self.mix = _window(width, width, receptive_field) if receptive_field > 1 else None
@@ -99,6 +115,8 @@ class BeamConv(Ingestor):
         Width of one token's embedding; the p of them are concatenated *(ours)*.
     kernel : int
         Positions that the convolution spans; odd.
+    **options
+        `marginal_dropout` and `retiming` of `Ingestor`.
     """
 
     kind = "beamconv"
@@ -113,11 +131,9 @@ class BeamConv(Ingestor):
         beam: int,
         embedding_width: int,
         kernel: int,
-        marginal_dropout: float = 0.0,
+        **options: float,
     ) -> None:
-        super().__init__(
-            stack=stack, width=width, dropout=dropout, marginal_dropout=marginal_dropout
-        )
+        super().__init__(stack=stack, width=width, dropout=dropout, **options)
         self.beam = beam
         self.embedding = nn.Embedding(vocabulary, embedding_width)
         self.convolution = _window(beam * embedding_width, width, kernel)

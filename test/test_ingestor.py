@@ -230,3 +230,37 @@ def test_a_tied_table_is_the_decoders_embedding(
 
 def test_an_ingestor_without_layers_is_legal() -> None:
     assert isinstance(wemb().stack, Stack) and len(wemb().stack.blocks) == 0
+
+
+@pytest.mark.parametrize("make", [wemb, beamconv])
+def test_another_timing_is_received_in_training_only(make: Callable[[], Ingestor]) -> None:
+    ingestor, given = make(), marginals(batch=4)
+    ingestor.retiming = 1.0
+    assert ingestor.receive(given) is given  # evaluation
+    ingestor.train()
+    torch.manual_seed(0)
+    received = ingestor.receive(given)
+    assert received.lengths.tolist() != given.lengths.tolist()
+    assert received.greedy() == given.greedy()
+    ingestor.retiming = 0.0
+    assert ingestor.receive(given) is given
+
+
+@pytest.mark.parametrize("name", ["wemb", "beamconv"])
+def test_a_chain_trains_on_other_timings(
+    chain_config: Callable[..., dict[str, Any]], name: str
+) -> None:
+    """The decoder attends to as many states as it received; the encoder's CTC sees its own positions."""
+    config = chain_config(ingestor=name, ingestor_conf={"layers": 1, "retiming": 2.0})
+    torch.manual_seed(0)
+    chain = build_chain(config, source_size=9, target_size=V)
+    batch = torch.tensor([[3, 4, 5, 6], [3, 4, 5, 6]]), torch.tensor([4, 2])
+    plain = chain.eval().encode(*batch)
+    assert plain.lengths.tolist() == plain.marginals[0].lengths.tolist() == [6, 3]
+    seen = []
+    for _ in range(10):
+        retimed = chain.train().encode(*batch)
+        assert retimed.marginals[0].lengths.tolist() == [6, 3]
+        assert retimed.memory.shape[:2] == (2, int(retimed.lengths.max()))
+        seen.append(retimed.lengths.tolist())
+    assert len(set(map(tuple, seen))) > 2
