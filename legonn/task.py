@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import datetime
 import logging
 import shutil
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from espnet2.tasks.abs_task import AbsTask
+from espnet2.tasks.abs_task import AbsTask, optim_classes
 from espnet2.train.collate_fn import CommonCollateFn
 from espnet2.train.distributed_utils import get_rank
 from espnet2.utils.nested_dict_action import NestedDictAction
@@ -23,7 +24,19 @@ from legonn.data.lengths import positions_per_token
 from legonn.environment import revision
 from legonn.errors import ConfigError
 from legonn.factory import DECODERS, ENCODERS, INGESTORS, SYSTEMS, build_chain, parse
+from legonn.finetuning import (
+    adopt_configuration,
+    adopt_weights,
+    check_frozen,
+    kind_of,
+    named_weights,
+    parameter_groups,
+    parents,
+    pretrained_parts,
+)
 from legonn.interface import Interface
+from legonn.module import KINDS
+from legonn.part import Part
 from legonn.precision import PRECISIONS
 from legonn.tokenizer import TOKEN_TYPES, TextCodec, check_token_list, file_sha256, read_token_list
 from legonn.trainer import LegoTrainer
@@ -74,6 +87,7 @@ class LegoTask(AbsTask):
         parser.set_defaults(num_att_plot=0)
         _add_chain(parser.add_argument_group("The chain (DESIGN 2)"))
         _add_tokens(parser.add_argument_group("Tokens"))
+        _add_finetuning(parser.add_argument_group("Fine-tuning"))
 
     @classmethod
     def build_collate_fn(
@@ -109,9 +123,28 @@ class LegoTask(AbsTask):
         chain = build_chain(
             vars(args), source_size=len(args.src_token_list), target_size=len(args.token_list)
         )
+        adopt_weights(chain, pretrained_parts(args))
         size = sum(p.numel() for p in chain.parameters())
         logging.info("%d parameters, precision %s", size, args.precision)
+        for name, parameter in chain.named_parameters():
+            parameter.requires_grad_(kind_of(name) not in args.freeze)
         return chain
+
+    @classmethod
+    def build_optimizers(
+        cls, args: argparse.Namespace, model: torch.nn.Module
+    ) -> list[torch.optim.Optimizer]:
+        """As ESPnet's; with --lr_factors each part has its own learning rate."""
+        if not args.lr_factors:
+            return list(super().build_optimizers(args, model=model))
+        if args.exclude_weight_decay or args.sharded_ddp:
+            raise ConfigError(
+                "--lr_factors can't be joined to --exclude_weight_decay or --sharded_ddp: drop either"
+            )
+        if "lr" not in args.optim_conf:
+            raise ConfigError("--lr_factors are shares of optim_conf's lr: give it, lr=0.001")
+        groups = parameter_groups(model, args.lr_factors, args.optim_conf["lr"])
+        return [optim_classes[args.optim](groups, **args.optim_conf)]
 
     @classmethod
     def main_worker(cls, args: argparse.Namespace) -> None:
@@ -120,10 +153,21 @@ class LegoTask(AbsTask):
             raise ConfigError(
                 "--init_param unpickles its file; use --pretrained_encoder and --pretrained_decoder"
             )
-        if not args.collect_stats and _is_first(args):
+        parts = pretrained_parts(args)
+        for kind in args.freeze:
+            if not parts[kind]:
+                raise ConfigError(
+                    f"--freeze {kind} would keep it untrained: name a trained one, --pretrained_{kind}"
+                )
+        own, source = (_tokens(args, prefix) for prefix in ("", "src_"))
+        adopt_configuration(args, parts, own, source)
+        writes = not args.collect_stats and _is_first(args)
+        if writes:
             _check(args)
-            _describe(args)
+            _describe(args, parents(parts))
         super().main_worker(args)
+        if writes and args.freeze:
+            _report_frozen(args, parts)
 
 
 def _add_chain(group: Any) -> None:
@@ -181,6 +225,31 @@ def _add_tokens(group: Any) -> None:
     )
 
 
+def _add_finetuning(group: Any) -> None:
+    for kind in KINDS:
+        group.add_argument(
+            f"--pretrained_{kind}",
+            nargs="*" if kind == "bridge" else None,
+            default=[] if kind == "bridge" else None,
+            metavar="M",
+            help=f"start from the {kind} of a module or an experiment; it brings its configuration",
+        )
+    group.add_argument(
+        "--freeze",
+        nargs="*",
+        default=[],
+        choices=KINDS,
+        metavar="PART",
+        help="pretrained parts that stay as they are, bit for bit: encoder, bridge, decoder",
+    )
+    group.add_argument(
+        "--lr_factors",
+        action=NestedDictAction,
+        default={},
+        help="share of the learning rate for each part: decoder=0.1",
+    )
+
+
 def _yaml_list(text: str) -> list[Any]:
     import yaml
 
@@ -232,7 +301,7 @@ def _check(args: argparse.Namespace) -> None:
         )
 
 
-def _describe(args: argparse.Namespace) -> None:
+def _describe(args: argparse.Namespace, origin: list[dict[str, str]]) -> None:
     """Write interface.yaml and the tokenizers' models into the experiment folder."""
     folder = Path(args.output_dir)
     folder.mkdir(parents=True, exist_ok=True)
@@ -240,10 +309,8 @@ def _describe(args: argparse.Namespace) -> None:
         if getattr(args, option):
             shutil.copyfile(getattr(args, option), folder / name)
     reads = parse(INGESTORS[args.ingestor], args.ingestor_conf, "ingestor_conf")
-    Interface(
-        tokens=tuple(_token_list(args.token_list)),
-        unit=args.token_type,
-        tokenizer_sha256=file_sha256(_path(args.bpemodel)),
+    dataclasses.replace(
+        _tokens(args, ""),
         case=args.case,
         ingestor=args.ingestor if args.system == "lego" else "none",
         beam=getattr(reads, "beam", None),
@@ -253,9 +320,26 @@ def _describe(args: argparse.Namespace) -> None:
             "date": datetime.date.today().isoformat(),
             "revision": revision(),
             "source_tokenizer_sha256": file_sha256(_path(args.src_bpemodel)),
-            "parents": [],
+            "parents": origin,
         },
     ).save(folder / "interface.yaml")
+
+
+def _tokens(args: argparse.Namespace, prefix: str) -> Interface:
+    """The token list and tokenizer of the target, or with `src_` of the source."""
+    return Interface(
+        tokens=tuple(_token_list(getattr(args, f"{prefix}token_list"))),
+        unit=getattr(args, f"{prefix}token_type"),
+        tokenizer_sha256=file_sha256(_path(getattr(args, f"{prefix}bpemodel"))),
+    )
+
+
+def _report_frozen(args: argparse.Namespace, parts: Mapping[str, list[Part]]) -> None:
+    """Check the checkpoints against the parts that training started from."""
+    for kind in args.freeze:
+        check_frozen(Path(args.output_dir), named_weights(parts, kind))
+        for part in parts[kind]:
+            logging.info("frozen: %s %s unchanged, SHA-256 %s", kind, part.name, part.sha256())
 
 
 def _positions_per_token(args: argparse.Namespace) -> tuple[float, float, float] | None:

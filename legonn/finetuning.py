@@ -1,0 +1,212 @@
+"""Training that starts from trained parts: adopt them, keep some as they are, let others move slowly."""
+
+from __future__ import annotations
+
+import argparse
+import io
+import logging
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from legonn.data.atomic import write_atomic
+from legonn.errors import ConfigError
+from legonn.interface import Interface
+from legonn.module import KINDS
+from legonn.part import Part, check_fits
+from legonn.system import load_part
+from legonn.tokenizer import file_sha256
+
+__all__ = [
+    "adopt_configuration",
+    "adopt_weights",
+    "check_frozen",
+    "kind_of",
+    "named_weights",
+    "parameter_groups",
+    "parents",
+    "pretrained_parts",
+]
+
+# Where the parts of a chain are, by the first word of a parameter's name.
+KIND_OF = {
+    "encoder": "encoder",
+    "head": "encoder",
+    "bridges": "bridge",
+    "ingestor": "decoder",
+    "decoder": "decoder",
+}
+# What may differ from the training that a part comes from: it says how to train, not what the part is.
+TRAINING_KEYS = frozenset(
+    {
+        "dropout",
+        "attention_dropout",
+        "word_dropout",
+        "marginal_dropout",
+        "retiming",
+        "label_smoothing",
+    }
+)
+
+
+def kind_of(parameter: str) -> str:
+    """The part that a parameter of a chain belongs to: encoder, bridge or decoder."""
+    return KIND_OF[parameter.partition(".")[0]]
+
+
+def pretrained_parts(args: argparse.Namespace) -> dict[str, list[Part]]:
+    """Read what --pretrained_encoder, --pretrained_bridge and --pretrained_decoder name, by kind."""
+    return {
+        kind: [load_part(spec, kind) for spec in _list(getattr(args, f"pretrained_{kind}"))]
+        for kind in KINDS
+    }
+
+
+def _list(value: str | Sequence[str] | None) -> list[str]:
+    if value is None:
+        return []
+    return [value] if isinstance(value, str) else list(value)
+
+
+def adopt_configuration(
+    args: argparse.Namespace, parts: Mapping[str, list[Part]], own: Interface, source: Interface
+) -> None:
+    """Make `args` describe the chain that `parts` belong in; those keys that only training knows stay.
+
+    Parameters
+    ----------
+    own, source : Interface
+        Tokens and tokenizers of the target and of the source, as the arguments name them.
+
+    Raises
+    ------
+    InterfaceMismatch
+        If parts don't fit each other, or the token lists of this training.
+    """
+    between = parts["bridge"]
+    _check_tokens(parts, own, source)
+    chain = [part for kind in KINDS for part in parts[kind]]
+    if len(chain) == len(between) + 2 or (between and len(chain) > 1):
+        for left, right in zip(chain[:-1], chain[1:], strict=True):
+            for message in check_fits(left, right):
+                logging.warning(message)
+    for part in (*parts["encoder"], *parts["decoder"]):
+        for key, value in part.config.items():
+            given = getattr(args, key)
+            setattr(args, key, _adopted(part, key, value, given))
+    if between:
+        args.bridges = [dict(part.config) for part in between]
+
+
+def _check_tokens(parts: Mapping[str, list[Part]], own: Interface, source: Interface) -> None:
+    here = "this training (--token_list, --bpemodel)"
+    for part in parts["decoder"]:
+        if part.reads is not None:
+            own.check_fits(part.reads, writer_name=here, reader_name=f"decoder {part.name}")
+    for part in parts["encoder"]:
+        if part.writes is not None and not parts["bridge"] and part.writes.unit == own.unit:
+            part.writes.check_fits(own, writer_name=f"encoder {part.name}", reader_name=here)
+        assert part.source is not None
+        reads = (part.source.tokens, file_sha256(part.source.model))
+        if reads != (source.tokens, source.tokenizer_sha256):
+            raise ConfigError(
+                f"encoder {part.name} reads other source tokens than this training's: give its token list "
+                f"(--src_token_listdir; a module's folder has src_tokens.txt and src_bpe.model)"
+            )
+
+
+def _adopted(part: Part, key: str, value: Any, given: Any) -> Any:
+    """The part's option; a mapping's keys that only say how to train are the given ones."""
+    if not isinstance(value, Mapping):
+        return value
+    kept = {k: v for k, v in (given or {}).items() if k in TRAINING_KEYS}
+    for name in sorted((given or {}).keys() - kept.keys()):
+        if given[name] != value.get(name):
+            logging.info(
+                "%s: %s of %s is %s, not %s", key, name, part.name, value.get(name), given[name]
+            )
+    return {**value, **kept}
+
+
+def adopt_weights(chain: nn.Module, parts: Mapping[str, list[Part]]) -> None:
+    """Copy the parts' weights into a chain built from the configuration that `adopt_configuration` made."""
+    wanted = dict(chain.named_parameters())
+    with torch.no_grad():
+        for kind in KINDS:
+            for name, value in named_weights(parts, kind).items():
+                wanted[name].copy_(value)
+
+
+def named_weights(parts: Mapping[str, list[Part]], kind: str) -> dict[str, Tensor]:
+    """The weights of the parts of a kind, under the names that they have in a chain."""
+    weights = {}
+    for number, part in enumerate(parts[kind]):
+        for name, value in part.weights().items():
+            if kind == "bridge":
+                name = f"bridges.{number}.{name.removeprefix('bridge.')}"
+            weights[name] = value
+    return weights
+
+
+def parents(parts: Mapping[str, list[Part]]) -> list[dict[str, str]]:
+    """What the provenance says of them."""
+    return [
+        {"kind": kind, "name": part.name, "weights_sha256": part.sha256()}
+        for kind in KINDS
+        for part in parts[kind]
+    ]
+
+
+def parameter_groups(
+    chain: nn.Module, factors: Mapping[str, float], lr: float
+) -> list[dict[str, Any]]:
+    """The optimiser's groups: each part with its share of the learning rate; frozen parameters in none.
+
+    Raises
+    ------
+    ConfigError
+        If a factor is of no part, or negative.
+    """
+    for kind, factor in factors.items():
+        if kind not in KINDS:
+            raise ConfigError(
+                f"--lr_factors has no part {kind!r}; legal are {', '.join(KINDS)}, e.g. decoder=0.1"
+            )
+        if not isinstance(factor, (int, float)) or factor < 0:
+            raise ConfigError(f"--lr_factors: {kind} is {factor!r}; it must be 0 or more")
+    groups = {
+        kind: [p for n, p in chain.named_parameters() if kind_of(n) == kind] for kind in KINDS
+    }
+    return [
+        {"params": members, "lr": lr * float(factors.get(kind, 1.0))}
+        for kind, parameters in groups.items()
+        if (members := [p for p in parameters if p.requires_grad])
+    ]
+
+
+def check_frozen(folder: Path, before: Mapping[str, Tensor]) -> None:
+    """Make sure that every checkpoint in `folder` holds these weights, bit for bit.
+
+    An average of equal weights may differ from them in the last bit: it gets the weights themselves.
+
+    Raises
+    ------
+    RuntimeError
+        If training changed one.
+    """
+    for path in sorted(folder.glob("*.pth")):
+        if path.name == "checkpoint.pth" or path.is_symlink():
+            continue
+        states = torch.load(path, map_location="cpu", weights_only=True)
+        changed = [name for name, value in before.items() if not torch.equal(states[name], value)]
+        if not changed:
+            continue
+        near = all(torch.allclose(states[n], before[n], rtol=1e-6, atol=0) for n in changed)
+        if ".ave" not in path.name or not near:
+            raise RuntimeError(f"{path}: {changed[0]} was frozen, and changed in training")
+        stream = io.BytesIO()
+        torch.save({**states, **before}, stream)
+        write_atomic(path, stream.getvalue())

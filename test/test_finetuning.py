@@ -1,0 +1,162 @@
+"""Training from trained parts: what is adopted, what stays, what is refused."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+import yaml
+from torch import nn
+
+from legonn.bin.pack import main as pack
+from legonn.errors import ConfigError, InterfaceMismatch
+from legonn.factory import build_chain
+from legonn.finetuning import check_frozen, kind_of, parameter_groups
+from legonn.system import System, load_part
+
+
+@pytest.fixture(scope="module")
+def modules(experiment: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("modules")
+    pack([str(experiment), "--output", str(folder)])
+    return folder
+
+
+def chain(make: Callable[..., dict[str, Any]]) -> nn.Module:
+    bridge = {"width": 16, "heads": 2, "feedforward": 32}
+    return build_chain(make(bridges=[bridge]), source_size=9, target_size=9)
+
+
+def test_every_parameter_belongs_to_a_part(chain_config: Callable[..., dict[str, Any]]) -> None:
+    kinds = {
+        name.partition(".")[0]: kind_of(name) for name, _ in chain(chain_config).named_parameters()
+    }
+    assert kinds == {
+        "encoder": "encoder",
+        "head": "encoder",
+        "bridges": "bridge",
+        "ingestor": "decoder",
+        "decoder": "decoder",
+    }
+
+
+def test_each_part_has_its_learning_rate(chain_config: Callable[..., dict[str, Any]]) -> None:
+    model = chain(chain_config)
+    groups = parameter_groups(model, {"decoder": 0.1, "encoder": 2.0}, 0.01)
+    assert [group["lr"] for group in groups] == pytest.approx([0.02, 0.01, 0.001])
+    assert sum(len(group["params"]) for group in groups) == len(list(model.parameters()))
+    model.get_parameter("head.linear.weight").requires_grad_(False)
+    fewer = parameter_groups(model, {}, 0.01)
+    assert len(fewer[0]["params"]) == len(groups[0]["params"]) - 1
+
+
+@pytest.mark.parametrize(
+    ("factors", "message"),
+    [
+        ({"vocoder": 1.0}, "has no part 'vocoder'; legal are encoder, bridge, decoder"),
+        ({"decoder": -0.1}, "decoder is -0.1; it must be 0 or more"),
+        ({"decoder": "low"}, "decoder is 'low'"),
+    ],
+)
+def test_illegal_factors_are_named(
+    chain_config: Callable[..., dict[str, Any]], factors: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(ConfigError, match=message):
+        parameter_groups(chain(chain_config), factors, 0.01)
+
+
+def test_the_frozen_decoder_is_the_module_bit_for_bit(
+    train: Callable[..., Path], experiment: Path, modules: Path, tmp_path: Path
+) -> None:
+    decoder = modules / "lego_decoder"
+    options = ["--pretrained_encoder", str(experiment), "--pretrained_decoder", str(decoder)]
+    folder = train(tmp_path / "tuned", *options, "--freeze", "decoder")
+    before = {kind: load_part(experiment, kind) for kind in ("encoder", "decoder")}
+    for name in ("valid.acc.ave.pth", "latest.pth"):
+        assert load_part(f"{folder}:{name}", "decoder").sha256() == before["decoder"].sha256()
+        assert load_part(f"{folder}:{name}", "encoder").sha256() != before["encoder"].sha256()
+    parents = yaml.safe_load((folder / "interface.yaml").read_text())["provenance"]["parents"]
+    assert parents == [
+        {"kind": "encoder", "name": str(experiment), "weights_sha256": before["encoder"].sha256()},
+        {"kind": "decoder", "name": str(decoder), "weights_sha256": before["decoder"].sha256()},
+    ]
+
+
+def test_training_starts_from_the_parts(
+    train: Callable[..., Path], experiment: Path, modules: Path, tmp_path: Path
+) -> None:
+    """With no learning rate nothing moves: the new experiment is the old one."""
+    options = ["--pretrained_encoder", str(modules / "lego_encoder"), "--max_epoch", "1"]
+    options += ["--pretrained_decoder", str(modules / "lego_decoder"), "--optim_conf", "lr=0.0"]
+    folder = train(tmp_path / "same", *options)
+    for kind in ("encoder", "decoder"):
+        assert load_part(folder, kind).sha256() == load_part(experiment, kind).sha256()
+
+
+def test_a_part_learns_at_its_own_rate(
+    train: Callable[..., Path], experiment: Path, tmp_path: Path
+) -> None:
+    options = ["--pretrained_encoder", str(experiment), "--pretrained_decoder", str(experiment)]
+    options += ["--lr_factors", "decoder=0.0", "--max_epoch", "1"]
+    folder = train(tmp_path / "slow", *options)
+    same = {
+        kind: load_part(folder, kind).sha256() == load_part(experiment, kind).sha256()
+        for kind in ("encoder", "decoder")
+    }
+    assert same == {"encoder": False, "decoder": True}
+
+
+def test_a_new_encoder_learns_before_an_old_decoder(
+    train: Callable[..., Path], modules: Path, tmp_path: Path
+) -> None:
+    """The module says what the decoder is, the configuration how it is trained and what the encoder is."""
+    decoder = ["--pretrained_decoder", str(modules / "lego_decoder"), "--freeze", "decoder"]
+    options = ["--encoder_conf", "layers_before=0", "--max_epoch", "1"]
+    options += ["--decoder_conf", "width=24", "--decoder_conf", "dropout=0.3"]
+    system = System.load(train(tmp_path / "new", *decoder, *options))
+    assert len(system.chain.encoder.before.blocks) == 0
+    assert system.config["decoder_conf"]["width"] == 16
+    assert system.config["decoder_conf"]["dropout"] == 0.3
+
+
+def test_other_tokens_are_refused_before_anything_is_written(
+    train: Callable[..., Path], modules: Path, corpus: Any, tmp_path: Path
+) -> None:
+    source = ["--token_list", str(corpus.folder / "src.txt")]
+    source += ["--bpemodel", str(corpus.folder / "src.model")]
+    with pytest.raises(InterfaceMismatch, match="does not fit decoder .*lego_decoder"):
+        train(tmp_path / "x", *source, "--pretrained_decoder", str(modules / "lego_decoder"))
+    target = ["--src_token_list", str(corpus.folder / "tgt.txt")]
+    target += ["--src_bpemodel", str(corpus.folder / "tgt.model")]
+    with pytest.raises(ConfigError, match="lego_encoder reads other source tokens"):
+        train(tmp_path / "x", *target, "--pretrained_encoder", str(modules / "lego_encoder"))
+    assert not (tmp_path / "x").exists()
+
+
+def test_freezing_what_is_new_is_refused(train: Callable[..., Path], tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="--freeze decoder would keep it untrained"):
+        train(tmp_path / "x", "--freeze", "decoder")
+
+
+def test_a_changed_checkpoint_is_noticed(experiment: Path, tmp_path: Path) -> None:
+    copy = Path(shutil.copytree(experiment, tmp_path / "exp", symlinks=True))
+    before = load_part(experiment, "decoder").weights()  # the average's, no single epoch's
+    with pytest.raises(RuntimeError, match="was frozen, and changed in training"):
+        check_frozen(copy, before)
+
+
+def test_an_average_gets_the_weights_themselves(tmp_path: Path) -> None:
+    before = {"decoder.weight": torch.tensor([0.1, 0.7])}
+    near = {
+        "decoder.weight": torch.nextafter(before["decoder.weight"], torch.ones(2)),
+        "x": torch.ones(1),
+    }
+    torch.save(near, tmp_path / "valid.acc.ave_7best.pth")
+    check_frozen(tmp_path, before)
+    found = torch.load(tmp_path / "valid.acc.ave_7best.pth", weights_only=True)
+    assert torch.equal(found["decoder.weight"], before["decoder.weight"])
+    assert torch.equal(found["x"], near["x"])
