@@ -20,7 +20,8 @@ REQUIRED = {
     "sentencepiece>=0.2.0,<0.3": "subword models; ESPnet wants 0.2.0, Python 3.13 a newer one",
     "kaldiio>=2.18,<3": "Kaldi archives",
     "num2words>=0.5.14,<0.6": "the numbers recipe makes its own data",
-    "pyyaml>=6.0,<7": "configurations, interface.yaml",
+    "pyyaml>=6.0,<7": "configurations, interface.yaml, module.yaml",
+    "safetensors>=0.8,<0.9": "weights of modules: tensors, and nothing that runs",
     # training, looked at
     "tensorboard>=2.16,<3": "the Trainer's curves",
     "matplotlib>=3.8,<4": "the Trainer's images/",

@@ -20,6 +20,9 @@ __all__ = ["VERBS", "main", "run"]
 VERBS = {
     "train": "train a system, or collect the statistics of its data",
     "decode": "translate with a trained system, or one composed of two systems' parts",
+    "pack": "turn an experiment's parts into modules",
+    "inspect": "what a module is, what it fits, where it comes from",
+    "compose": "join parts of different origin into a system",
     "score": "BLEU, chrF, TER or exact match, with intervals; compare systems",
     "report": "render a RESULTS.md from the scores in a results.json",
     "validate": "list every fault of a data folder in one pass",

@@ -31,18 +31,46 @@ __all__ = [
     "LayerConfig",
     "TextEncoderConfig",
     "WEmbConfig",
+    "build_bridge",
     "build_chain",
+    "build_decoder",
+    "build_encoder",
+    "check_length_ratio",
     "parse",
 ]
 
 SYSTEMS = ("lego", "attention")
 
 
-def _at_least(least: int, config: object, *names: str) -> None:
+# Larger than any model so far: a module's description can't ask for more memory than its author had.
+MOST_LAYERS, MOST_UNITS, MOST_WINDOW = 256, 65536, 999
+MOST_LENGTH_RATIO = 1000.0
+MOST_RETIMING = 10.0
+
+
+def _in_range(least: int, most: int, config: object, *names: str) -> None:
     """Check those of `names` that `config` has."""
     for name in names:
-        if getattr(config, name, least) < least:
-            raise ConfigError(f"{name} is {getattr(config, name)}; it must be at least {least}")
+        value = getattr(config, name, least)
+        if value < least:
+            raise ConfigError(f"{name} is {value}; it must be at least {least}")
+        if value > most:
+            raise ConfigError(f"{name} is {value}; {most} is the most")
+
+
+def check_length_ratio(ratio: float) -> None:
+    """Raise a `ConfigError` unless an encoder can give that many positions for each input."""
+    if not 0 < ratio <= MOST_LENGTH_RATIO:
+        raise ConfigError(
+            f"length_ratio is {ratio}; it must be above 0, and at most {MOST_LENGTH_RATIO:.0f}"
+        )
+
+
+def _window(config: object, name: str) -> None:
+    value = getattr(config, name)
+    if value < 1 or value % 2 == 0:
+        raise ConfigError(f"{name} is {value}; it is odd and at least 1")
+    _in_range(1, MOST_WINDOW, config, name)
 
 
 def _probabilities(config: object, *names: str) -> None:
@@ -71,10 +99,10 @@ class LayerConfig:
     attention_dropout: float = 0.1
 
     def __post_init__(self) -> None:
-        _at_least(1, self, "width", "heads", "feedforward")
+        _in_range(1, MOST_UNITS, self, "width", "heads", "feedforward")
         if self.width % self.heads:
             raise ConfigError(f"width {self.width} must be a multiple of heads {self.heads}")
-        _at_least(0, self, "layers", "layers_before", "layers_after")
+        _in_range(0, MOST_LAYERS, self, "layers", "layers_before", "layers_after")
         _probabilities(self, "dropout", "attention_dropout", "word_dropout")
 
     def block(self, *, memory: int | None = None) -> Block:
@@ -94,8 +122,7 @@ class LayerConfig:
 
     def length_control(self, ratio: float, query: str) -> LengthController:
         """A length controller of this width."""
-        if ratio <= 0:
-            raise ConfigError(f"length_ratio is {ratio}; it must be above 0")
+        check_length_ratio(ratio)
         if query not in QUERIES:
             raise ConfigError(f"length_query is {query!r}; legal are {', '.join(QUERIES)}")
         return LengthController(
@@ -156,16 +183,19 @@ class IngestorConfig:
     ----------
     layers : int
         Self-attention layers after the embedding.
-    marginal_dropout : float
+    marginal_dropout, retiming : float
         See `Ingestor`.
     """
 
     layers: int = 2
     marginal_dropout: float = 0.0
+    retiming: float = 0.0
 
     def __post_init__(self) -> None:
-        _at_least(0, self, "layers")
+        _in_range(0, MOST_LAYERS, self, "layers")
         _probabilities(self, "marginal_dropout")
+        if not 0 <= self.retiming <= MOST_RETIMING:
+            raise ConfigError(f"retiming is {self.retiming}; it is between 0 and {MOST_RETIMING}")
 
 
 @dataclass(frozen=True)
@@ -177,10 +207,7 @@ class WEmbConfig(IngestorConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.receptive_field < 1 or self.receptive_field % 2 == 0:
-            raise ConfigError(
-                f"receptive_field is {self.receptive_field}; it is odd and at least 1"
-            )
+        _window(self, "receptive_field")
 
     def build(self, layer: LayerConfig, *, vocabulary: int, embedding: Any = None) -> Ingestor:
         from torch import nn
@@ -194,6 +221,7 @@ class WEmbConfig(IngestorConfig):
             dropout=layer.dropout,
             receptive_field=self.receptive_field,
             marginal_dropout=self.marginal_dropout,
+            retiming=self.retiming,
         )
 
 
@@ -207,9 +235,8 @@ class BeamConvConfig(IngestorConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        _at_least(1, self, "beam", "embedding_width")
-        if self.kernel < 1 or self.kernel % 2 == 0:
-            raise ConfigError(f"kernel is {self.kernel}; it is odd and at least 1")
+        _in_range(1, MOST_UNITS, self, "beam", "embedding_width")
+        _window(self, "kernel")
 
     def build(self, layer: LayerConfig, *, vocabulary: int, embedding: Any = None) -> Ingestor:
         if self.beam > vocabulary:
@@ -223,6 +250,7 @@ class BeamConvConfig(IngestorConfig):
             embedding_width=self.embedding_width,
             kernel=self.kernel,
             marginal_dropout=self.marginal_dropout,
+            retiming=self.retiming,
         )
 
 
@@ -354,12 +382,63 @@ def _size(sizes: Mapping[str, int], target: str) -> int:
     return sizes[target]
 
 
+def build_encoder(
+    config: Mapping[str, Any], *, source_size: int, vocabulary: int | None
+) -> tuple[LegoEncoder, Head | None]:
+    """The encoder that `encoder` and `encoder_conf` describe, and its head.
+
+    Parameters
+    ----------
+    source_size : int
+        V of what it reads.
+    vocabulary : int or None
+        V of the marginals that it writes; None builds neither length controller nor head.
+    """
+    encoder = _part(ENCODERS, config, "encoder", "text")
+    losses = parse(ChainConfig, config.get("chain_conf"), "chain_conf")
+    lego = vocabulary is not None
+    return (
+        encoder.build(vocabulary=source_size, length_control=lego),
+        Head(width=encoder.width, vocabulary=vocabulary, target=losses.encoder_target)
+        if vocabulary is not None
+        else None,
+    )
+
+
+def build_bridge(options: Mapping[str, Any], *, reads: int, writes: int) -> Bridge:
+    """The bridge that `options` describe; `reads` and `writes` are V of the marginals on either side."""
+    return parse(BridgeConfig, options, "bridge").build(reads=reads, writes=writes)
+
+
+def build_decoder(
+    config: Mapping[str, Any], *, vocabulary: int, memory: int | None
+) -> tuple[Ingestor | None, Decoder]:
+    """The decoder that `decoder`, `ingestor` and their `_conf` describe, and its ingestor.
+
+    Parameters
+    ----------
+    vocabulary : int
+        V of what it reads and writes.
+    memory : int or None
+        Width of the states that a plain decoder attends to; None builds an ingestor, and the decoder attends to its.
+    """
+    reader = _part(DECODERS, config, "decoder", "transformer")
+    if memory is not None:
+        return None, reader.build(vocabulary=vocabulary, memory=memory)
+    decoder = reader.build(vocabulary=vocabulary, memory=reader.width)
+    ingestor = _part(INGESTORS, config, "ingestor", "wemb")
+    return (
+        ingestor.build(reader, vocabulary=vocabulary, embedding=decoder.embedding),
+        decoder,
+    )
+
+
 def _bridges(config: Mapping[str, Any], reads: str, sizes: Mapping[str, int]) -> list[Bridge]:
     built = []
     for i, options in enumerate(config.get("bridges") or []):
-        bridge = parse(BridgeConfig, options, f"bridges[{i}]")
-        built.append(bridge.build(reads=_size(sizes, reads), writes=_size(sizes, bridge.target)))
-        reads = bridge.target
+        target = parse(BridgeConfig, options, f"bridges[{i}]").target
+        built.append(build_bridge(options, reads=_size(sizes, reads), writes=_size(sizes, target)))
+        reads = target
     if reads != "text":
         raise ConfigError(f"the decoder reads 'text', but the last interface writes {reads!r}")
     return built
@@ -384,33 +463,28 @@ def build_chain(config: Mapping[str, Any], *, source_size: int, target_size: int
     """
     _check_names(config)
     losses = parse(ChainConfig, config.get("chain_conf"), "chain_conf")
-    encoder = _part(ENCODERS, config, "encoder", "text")
-    reader = _part(DECODERS, config, "decoder", "transformer")
     lego = config.get("system", "lego") == "lego"
     sizes = _sizes(config, target_size)
+    encoder, head = build_encoder(
+        config,
+        source_size=source_size,
+        vocabulary=_size(sizes, losses.encoder_target) if lego else None,
+    )
     # A plain decoder attends to the encoder's states, a LegoNN decoder to its own ingestor's.
-    decoder = reader.build(vocabulary=target_size, memory=reader.width if lego else encoder.width)
+    ingestor, decoder = build_decoder(
+        config, vocabulary=target_size, memory=None if lego else encoder.output_size()
+    )
     return Chain(
-        encoder=encoder.build(vocabulary=source_size, length_control=lego),
-        head=_head(encoder.width, losses.encoder_target, sizes) if lego else None,
+        encoder=encoder,
+        head=head,
         bridges=_bridges(config, losses.encoder_target, sizes) if lego else (),
-        ingestor=(
-            _part(INGESTORS, config, "ingestor", "wemb").build(
-                reader, vocabulary=target_size, embedding=decoder.embedding
-            )
-            if lego
-            else None
-        ),
+        ingestor=ingestor,
         decoder=decoder,
         ctc_weight=float(config.get("ctc_weight", 1.0)),
         ce_weight=float(config.get("ce_weight", 1.0)),
         label_smoothing=losses.label_smoothing,
         precision=config.get("precision", "auto"),
     )
-
-
-def _head(width: int, target: str, sizes: Mapping[str, int]) -> Head:
-    return Head(width=width, vocabulary=_size(sizes, target), target=target)
 
 
 def _check_names(config: Mapping[str, Any]) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
+import json
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -209,15 +211,49 @@ class Interface:
             f"{theirs[0]:.2f} to {theirs[2]:.2f} in training. Set length_ratio at composition."
         ]
 
-    def save(self, path: Path) -> None:
-        """Write as YAML."""
-        from legonn.data.atomic import write_atomic
+    def fingerprint(self) -> str:
+        """Twelve hex digits that are equal on two interfaces exactly where they fit."""
+        identity = [list(self.tokens), self.blank, self.tokenizer_sha256]
+        return hashlib.sha256(json.dumps(identity).encode()).hexdigest()[:12]
 
+    def to_dict(self) -> dict[str, Any]:
+        """What YAML can hold; `from_dict` reads it."""
         document = dataclasses.asdict(self)
         document["tokens"] = list(self.tokens)
         if self.positions_per_token is not None:
             document["positions_per_token"] = list(self.positions_per_token)
-        write_atomic(path, yaml.safe_dump(document, allow_unicode=True, sort_keys=False))
+        return document
+
+    @classmethod
+    def from_dict(cls, document: Any, name: str) -> Interface:
+        """What `to_dict` gave.
+
+        Raises
+        ------
+        ConfigError
+            If it is no mapping of exactly the right keys; the message calls it `name`.
+        """
+        try:
+            fields = {**document, "tokens": tuple(document["tokens"])}
+            if fields.get("positions_per_token") is not None:
+                low, middle, high = map(float, fields["positions_per_token"])
+                fields["positions_per_token"] = (low, middle, high)
+            made = cls(**fields)
+        except (TypeError, KeyError, ValueError) as error:
+            raise ConfigError(f"{name} is no interface description: {error}") from error
+        for key, kinds in _TYPES.items():
+            value = getattr(made, key)
+            if not isinstance(value, kinds) or (kinds is int and isinstance(value, bool)):
+                raise ConfigError(f"{name} is no interface description: {key} is {value!r:.80}")
+        if not all(isinstance(token, str) for token in made.tokens):
+            raise ConfigError(f"{name} is no interface description: tokens are not all text")
+        return made
+
+    def save(self, path: Path) -> None:
+        """Write as YAML."""
+        from legonn.data.atomic import write_atomic
+
+        write_atomic(path, yaml.safe_dump(self.to_dict(), allow_unicode=True, sort_keys=False))
 
     @classmethod
     def load(cls, path: Path) -> Interface:
@@ -230,12 +266,21 @@ class Interface:
         """
         try:
             document = yaml.safe_load(path.read_text(encoding="utf-8"))
-            document["tokens"] = tuple(document["tokens"])
-            if document.get("positions_per_token") is not None:
-                document["positions_per_token"] = tuple(document["positions_per_token"])
-            return cls(**document)
-        except (OSError, UnicodeDecodeError, yaml.YAMLError, TypeError, KeyError) as error:
+        except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
             raise ConfigError(f"{path} is no interface description: {error}") from error
+        return cls.from_dict(document, str(path))
+
+
+_TYPES: dict[str, Any] = {
+    "blank": int,
+    "unit": str,
+    "tokenizer_sha256": str,
+    "case": str,
+    "punctuation": bool,
+    "ingestor": str,
+    "beam": (int, type(None)),
+    "provenance": dict,
+}
 
 
 def _token_difference(mine: tuple[str, ...], theirs: tuple[str, ...]) -> str:

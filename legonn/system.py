@@ -3,32 +3,54 @@
 from __future__ import annotations
 
 import dataclasses
+import datetime
+import io
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import torch
 import yaml
+from torch import nn
 
+from legonn.bridge import Bridge
 from legonn.chain import Chain
-from legonn.errors import ConfigError, InterfaceMismatch
+from legonn.errors import ConfigError
 from legonn.factory import build_chain
+from legonn.head import Head
 from legonn.interface import Interface
+from legonn.part import CONFIG_KEYS, Part, bridge_config, check_fits
 from legonn.tokenizer import TextCodec, file_sha256
 
 if TYPE_CHECKING:
     from legonn.search import Hypothesis
 
-__all__ = ["System"]
+__all__ = ["System", "load_part"]
 
 # Averages first; `latest` is what a run that was killed in its last minutes still has.
-CHECKPOINTS = ("valid.acc.ave.pth", "valid.loss.ave.pth", "*.ave.pth", "*.best.pth", "latest.pth")
+CHECKPOINTS = (
+    "valid.acc.ave.pth",
+    "valid.loss.ave.pth",
+    "*.ave.pth",
+    "*.best.pth",
+    "latest.pth",
+    "composed.pth",
+)
 
-CONFIG_KEYS = {
+TOKEN_KEYS = tuple(
     f"{prefix}{key}" for prefix in ("", "src_") for key in ("token_list", "token_type", "bpemodel")
-}
+)
+# What an experiment's configuration says of the chain itself; the rest is about its training.
+CHAIN_KEYS = (
+    "system",
+    *CONFIG_KEYS["encoder"],
+    *CONFIG_KEYS["decoder"],
+    "bridges",
+    "interface_token_lists",
+    "precision",
+)
 
 
 @dataclass(frozen=True)
@@ -45,6 +67,8 @@ class System:
         The contract of what crosses into the decoder.
     name : str
         The experiment, or `<encoder>+<decoder>`.
+    config : mapping
+        What `legonn.factory.build_chain` built the chain from: `CHAIN_KEYS`.
     """
 
     chain: Chain
@@ -52,6 +76,7 @@ class System:
     target: TextCodec
     interface: Interface
     name: str
+    config: Mapping[str, Any]
 
     @classmethod
     def load(cls, spec: str | Path, checkpoint: str | None = None) -> System:
@@ -70,13 +95,15 @@ class System:
             If something of the experiment is absent, damaged, or doesn't belong to it.
         """
         folder, checkpoint = _split(spec, checkpoint)
+        _refuse_module(folder)
         config = _read_config(folder / "config.yaml")
         source, target = _codecs(config, folder)
         interface = Interface.load(folder / "interface.yaml")
         _check_tokenizers(interface, source, target, folder)
         chain = build_chain(config, source_size=len(source.tokens), target_size=len(target.tokens))
         _load_weights(chain, _find_checkpoint(folder, checkpoint))
-        return cls(chain.eval(), source, target, interface, str(folder))
+        described = {key: config[key] for key in CHAIN_KEYS if key in config}
+        return cls(chain.eval(), source, target, interface, str(folder), described)
 
     @classmethod
     def compose(
@@ -87,39 +114,136 @@ class System:
         bridges: Sequence[str | Path] = (),
         length_ratio: float | None = None,
     ) -> System:
-        """Join the encoder of one experiment to the decoder of another, after checking that they fit.
+        """Join an encoder, bridges and a decoder of different origin, after checking that they fit.
 
         Parameters
         ----------
         encoder, decoder : str or Path
-            Experiments, as `load` takes them. The encoder brings its length controller and head, the decoder
-            its ingestor.
+            Module folders or files, or experiments, as `load_part` takes them. The encoder brings its length
+            controller and head, the decoder its ingestor.
         bridges : sequence
-            Experiments whose bridges go in between.
+            The same for what goes in between, in the order of the chain.
         length_ratio : float, optional
             K / T in place of the encoder's own.
 
         Raises
         ------
         InterfaceMismatch
-            If they don't fit: token lists, blank or tokenizers differ, or only one of them has an interface.
+            If two neighbours don't fit: token lists, blank or tokenizers differ, or one has no interface.
         """
-        writer, reader = cls.load(encoder), cls.load(decoder)
-        between = [bridge for spec in bridges for bridge in cls.load(spec).chain.bridges]
-        for message in _check_fit(writer, reader, length_ratio):
-            warnings.warn(message, stacklevel=2)
-        chain = Chain(
-            encoder=writer.chain.encoder,
-            head=writer.chain.head,
-            bridges=[*writer.chain.bridges, *between],  # type: ignore[list-item]
-            ingestor=reader.chain.ingestor,
-            decoder=reader.chain.decoder,
-            precision=reader.chain.precision,
-        )
+        writer = load_part(encoder, "encoder")
         if length_ratio is not None:
-            _set_ratio(chain, length_ratio, writer.name)
-        name = f"{writer.name}+{reader.name}"
-        return cls(chain.eval(), writer.source, reader.target, reader.interface, name)
+            writer = writer.with_length_ratio(length_ratio)
+        return cls.join(
+            [
+                writer,
+                *(load_part(spec, "bridge") for spec in bridges),
+                load_part(decoder, "decoder"),
+            ]
+        )
+
+    @classmethod
+    def join(cls, parts: Sequence[Part]) -> System:
+        """As `compose`, of parts in the order of the chain."""
+        first, *between, last = parts
+        for left, right in zip(parts[:-1], parts[1:], strict=True):
+            for message in check_fits(left, right):
+                warnings.warn(message, stacklevel=3)
+        reader = last.network
+        chain = Chain(
+            encoder=first.network["encoder"],  # type: ignore[arg-type]
+            head=_get(first.network, "head"),
+            bridges=[part.network["bridge"] for part in between],  # type: ignore[misc]
+            ingestor=_get(reader, "ingestor"),
+            decoder=reader["decoder"],  # type: ignore[arg-type]
+        )
+        assert first.source is not None
+        return cls(
+            chain=chain.eval(),
+            source=first.source,
+            target=last.target,
+            interface=_describe(parts),
+            name="+".join(part.name for part in parts),
+            config=_join_configs(parts),
+        )
+
+    def parts(self) -> list[Part]:
+        """What it is made of, in the order of the chain; the layers are shared, not copied."""
+        modular = self.chain.head is not None
+        tokens = {"text": self.target.tokens, **(self.config.get("interface_token_lists") or {})}
+        crossing = [
+            self.interface if name == "text" else Interface(tokens=tuple(tokens[name]), unit="phn")
+            for name in self.chain.interface_targets()
+        ]
+        codecs = [
+            self.target if side.tokens == self.target.tokens else _phonemes(side)
+            for side in crossing
+        ]
+        chain = self.chain
+        writer = {"encoder": chain.encoder, "head": chain.head}
+        reader = {"ingestor": chain.ingestor, "decoder": chain.decoder}
+        about: dict[str, Any] = {"name": self.name, "provenance": self.interface.provenance}
+        encoder = Part(
+            kind="encoder",
+            config=_only(self.config, CONFIG_KEYS["encoder"]),
+            network=_modules(writer),
+            writes=crossing[0] if modular else None,
+            source=self.source,
+            target=codecs[0] if modular else self.target,
+            **about,
+        )
+        bridges = [
+            Part(
+                kind="bridge",
+                config=bridge_config(options),
+                network=_modules({"bridge": bridge}),
+                reads=crossing[i],
+                writes=crossing[i + 1],
+                target=codecs[i + 1],
+                **about,
+            )
+            for i, (options, bridge) in enumerate(
+                zip(self.config.get("bridges") or [], chain.bridges, strict=True)
+            )
+        ]
+        decoder = Part(
+            kind="decoder",
+            config=_only(self.config, CONFIG_KEYS["decoder"]),
+            network=_modules(reader),
+            reads=crossing[-1] if modular else None,
+            target=self.target,
+            **about,
+        )
+        return [encoder, *bridges, decoder]
+
+    def save(self, folder: Path) -> None:
+        """Write an experiment folder that `load` reads: to decode with, to train further, to pack.
+
+        Raises
+        ------
+        ConfigError
+            If the folder holds an experiment already.
+        """
+        from legonn.data.atomic import write_atomic
+
+        if (folder / "config.yaml").exists():
+            raise ConfigError(f"{folder} holds an experiment already: name another folder")
+        folder.mkdir(parents=True, exist_ok=True)
+        config: dict[str, Any] = dict(self.config)
+        for prefix, codec in (("", self.target), ("src_", self.source)):
+            config[f"{prefix}token_list"] = list(codec.tokens)
+            config[f"{prefix}token_type"] = codec.token_type
+            config[f"{prefix}bpemodel"] = None
+            if codec.model is not None:
+                config[f"{prefix}bpemodel"] = str(folder / f"{prefix}bpe.model")
+                write_atomic(folder / f"{prefix}bpe.model", codec.model.read_bytes())
+        self.interface.save(folder / "interface.yaml")
+        stream = io.BytesIO()
+        torch.save(self.chain.state_dict(), stream)
+        write_atomic(folder / "composed.pth", stream.getvalue())
+        # Last, because it makes the folder an experiment.
+        text = yaml.safe_dump(config, allow_unicode=True, sort_keys=False)
+        write_atomic(folder / "config.yaml", text)
 
     def translate(self, lines: Sequence[str], **options: Any) -> list[Hypothesis]:
         """The best translation of each line.
@@ -148,6 +272,16 @@ def _split(spec: str | Path, checkpoint: str | None) -> tuple[Path, str | None]:
     return Path(spec), checkpoint
 
 
+def _refuse_module(folder: Path) -> None:
+    from legonn.module import is_module
+
+    if is_module(folder):
+        raise ConfigError(
+            f"{folder} is one part of a system: join it to others with `legonn compose`, or decode with "
+            f"--encoder and --decoder"
+        )
+
+
 def _read_config(path: Path) -> Mapping[str, Any]:
     try:
         config = yaml.load(path.read_text(encoding="utf-8"), Loader=_SAFE_LOADER)
@@ -155,7 +289,7 @@ def _read_config(path: Path) -> Mapping[str, Any]:
         raise ConfigError(f"{path.parent} is no experiment: it has no {path.name}") from error
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise ConfigError(f"{path} can't be read as YAML: {error}") from error
-    if not isinstance(config, dict) or not CONFIG_KEYS <= config.keys():
+    if not isinstance(config, dict) or not set(TOKEN_KEYS) <= config.keys():
         raise ConfigError(f"{path} is not the configuration of a legonn experiment")
     return config
 
@@ -227,42 +361,94 @@ def _load_weights(chain: Chain, path: Path) -> None:
         ) from error
 
 
-def _check_fit(writer: System, reader: System, length_ratio: float | None) -> list[str]:
-    """Warnings; raises InterfaceMismatch."""
-    has_writer, has_reader = writer.chain.head is not None, reader.chain.ingestor is not None
-    names = {"writer_name": f"encoder {writer.name}", "reader_name": f"decoder {reader.name}"}
-    if has_writer and has_reader:
-        return _with_ratio(writer, length_ratio).check_fits(reader.interface, **names)
-    if has_writer or has_reader:
-        plain = reader.name if has_writer else writer.name
-        raise InterfaceMismatch(
-            f"encoder {writer.name} does not fit decoder {reader.name}: {plain} is a plain encoder-decoder "
-            f"(--system attention) and has no interface. Train it with --system lego."
-        )
-    width = writer.chain.encoder.output_size()
-    wanted = reader.chain.decoder.memory_width
-    if width != wanted:
-        raise InterfaceMismatch(
-            f"encoder {writer.name} gives states of width {width}, decoder {reader.name} reads {wanted}"
-        )
-    return [
-        f"{writer.name} and {reader.name} are plain encoder-decoders: their parts share no interface and "
-        f"were never trained to fit. Expect noise."
-    ]
+def load_part(spec: str | Path, kind: str) -> Part:
+    """Read the encoder, the bridge or the decoder of a module, or of an experiment.
+
+    Parameters
+    ----------
+    spec : str or Path
+        A module's folder or file; an experiment's folder; `exp/x:valid.acc.best.pth`.
+    kind : {"encoder", "bridge", "decoder"}
+        What is wanted of it.
+
+    Raises
+    ------
+    ConfigError
+        If it is another kind of module, has no such part, or is damaged.
+    """
+    from legonn.module import is_module, read_module
+
+    if is_module(Path(spec)):
+        part = read_module(Path(spec))
+        if part.kind != kind:
+            raise ConfigError(f"{spec} is a module of kind {part.kind}, and {kind} is wanted")
+        return part
+    found = [part for part in System.load(spec).parts() if part.kind == kind]
+    if len(found) != 1:
+        raise ConfigError(f"{spec} has {len(found)} parts of kind {kind}, and one is wanted")
+    return found[0]
 
 
-def _with_ratio(writer: System, ratio: float | None) -> Interface:
-    """The writer's interface as another length ratio would have filled it."""
-    control, seen = writer.chain.encoder.length_control, writer.interface.positions_per_token
-    if ratio is None or control is None or seen is None:
-        return writer.interface
-    low, middle, high = (value * ratio / control.ratio for value in seen)
-    return dataclasses.replace(writer.interface, positions_per_token=(low, middle, high))
+def _get(network: nn.ModuleDict, name: str) -> Any:
+    return network[name] if name in network else None
 
 
-def _set_ratio(chain: Chain, ratio: float, name: str) -> None:
-    if chain.encoder.length_control is None:
-        raise ConfigError(f"{name} has no length controller: length_ratio can't be set")
-    if ratio <= 0:
-        raise ConfigError(f"length_ratio is {ratio}; it must be above 0")
-    chain.encoder.length_control.ratio = ratio
+def _head(part: Part) -> Head | None:
+    if part.kind == "bridge":
+        return cast(Bridge, part.network["bridge"]).head
+    return cast("Head | None", _get(part.network, "head"))
+
+
+def _modules(layers: Mapping[str, nn.Module | None]) -> nn.ModuleDict:
+    return nn.ModuleDict({name: layer for name, layer in layers.items() if layer is not None})
+
+
+def _only(config: Mapping[str, Any], keys: Sequence[str]) -> dict[str, Any]:
+    return {key: config[key] for key in keys if config.get(key) is not None}
+
+
+def _phonemes(side: Interface) -> TextCodec:
+    return TextCodec(token_type=side.unit, tokens=side.tokens)
+
+
+def _join_configs(parts: Sequence[Part]) -> dict[str, Any]:
+    """The configuration of the chain that these parts make."""
+    first, *between, last = parts
+    config = {"system": "attention" if first.writes is None else "lego", "precision": "auto"}
+    heads = [_head(part) for part in parts[:-1]]
+    lists = {
+        head.target: list(part.writes.tokens)
+        for head, part in zip(heads, parts, strict=False)
+        if head is not None and part.writes is not None
+    }
+    lists.pop("text", None)
+    return {
+        **config,
+        **first.config,
+        **last.config,
+        "bridges": [dict(part.config) for part in between],
+        "interface_token_lists": lists,
+    }
+
+
+def _describe(parts: Sequence[Part]) -> Interface:
+    """The decoder's contract, with the parts as parents."""
+    first, last = parts[0], parts[-1]
+    interface = last.reads or Interface(
+        tokens=last.target.tokens,
+        unit=last.target.token_type,
+        tokenizer_sha256=file_sha256(last.target.model),
+        ingestor="none",
+    )
+    assert first.source is not None
+    return dataclasses.replace(
+        interface,
+        provenance={
+            "date": datetime.date.today().isoformat(),
+            "source_tokenizer_sha256": file_sha256(first.source.model),
+            "parents": [
+                {"kind": part.kind, "name": part.name, "weights_sha256": part.sha256()}
+                for part in parts
+            ],
+        },
+    )

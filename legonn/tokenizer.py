@@ -6,6 +6,7 @@ ESPnet's `build_tokenizer` does as much, but importing it loads nltk and tries t
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -45,7 +46,7 @@ def check_token_list(tokens: Sequence[str], name: str) -> None:
             f"{name} is no token list: it must start with <blank>, <unk> and end with <sos/eos>"
         )
     if len(set(tokens)) != len(tokens):
-        repeated = sorted({token for token in tokens if tokens.count(token) > 1})
+        repeated = [token for token, times in sorted(Counter(tokens).items()) if times > 1]
         raise ConfigError(f"{name} repeats tokens: {', '.join(map(repr, repeated[:5]))}")
 
 

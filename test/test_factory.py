@@ -72,7 +72,7 @@ def test_the_chain_is_what_its_configuration_says(chain_config: Config) -> None:
             "layers_after": 4,
             "length_ratio": 2.5,
         },
-        ingestor_conf={"layers": 3, "receptive_field": 5, "marginal_dropout": 0.2},
+        ingestor_conf={"layers": 3, "receptive_field": 5, "marginal_dropout": 0.2, "retiming": 0.5},
         ctc_weight=0.25,
         ce_weight=2,
         chain_conf={"label_smoothing": 0.2},
@@ -85,7 +85,7 @@ def test_the_chain_is_what_its_configuration_says(chain_config: Config) -> None:
     assert chain.head is not None and chain.head.linear.weight.shape == (20, 24)
     assert isinstance(chain.ingestor, WEmb) and len(chain.ingestor.stack.blocks) == 3
     assert chain.ingestor.mix is not None and chain.ingestor.mix.kernel_size == (5,)
-    assert chain.ingestor.marginal_dropout == 0.2
+    assert chain.ingestor.marginal_dropout == 0.2 and chain.ingestor.retiming == 0.5
     assert chain.decoder.embedding.weight.shape == (20, 16)
     assert (chain.ctc_weight, chain.ce_weight, chain.label_smoothing) == (0.25, 2.0, 0.2)
     assert chain.sos == chain.eos == 19
@@ -228,6 +228,7 @@ PART = {"width": 16, "heads": 2}
             {"encoder_conf": {"word_dropout": 1.2}},
             "word_dropout is 1.2; it is a probability below 1",
         ),
+        ({"ingestor_conf": {"retiming": -1.0}}, "retiming is -1.0; it is between 0 and 10.0"),
         (
             {"ingestor_conf": {"marginal_dropout": 2.0}},
             "marginal_dropout is 2.0; it is a probability below 1",

@@ -49,11 +49,13 @@ def get_parser() -> argparse.ArgumentParser:
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    group = parser.add_argument_group("system (EXP is an experiment folder, or folder:checkpoint)")
+    group = parser.add_argument_group(
+        "system (EXP is an experiment folder, or folder:checkpoint; M may be a module too)"
+    )
     group.add_argument("--system", metavar="EXP", help="a trained system")
-    group.add_argument("--encoder", metavar="EXP", help="compose: its encoder, with ...")
-    group.add_argument("--bridge", metavar="EXP", action="append", default=[], help="... bridges")
-    group.add_argument("--decoder", metavar="EXP", help="... and this one's decoder")
+    group.add_argument("--encoder", metavar="M", help="compose: its encoder, with ...")
+    group.add_argument("--bridge", metavar="M", action="append", default=[], help="... bridges")
+    group.add_argument("--decoder", metavar="M", help="... and this one's decoder")
     group.add_argument("--checkpoint", metavar="F", help="of --system, in its folder")
     _add_files(parser.add_argument_group("files"))
     group = parser.add_argument_group("decoding")

@@ -1,0 +1,525 @@
+"""A part on disk: a folder, or one file holding it (DESIGN 4). Nothing in it is ever unpickled.
+
+module.yaml          kind, configuration, interfaces, provenance, hashes, format version
+model.safetensors    weights
+tokens.txt bpe.model           of what it writes
+src_tokens.txt src_bpe.model   of what an encoder or a bridge reads
+README.md            model card
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import tempfile
+import zipfile
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from legonn.errors import ConfigError, DataError
+
+__all__ = [
+    "DTYPES",
+    "FORMAT_VERSION",
+    "KINDS",
+    "describe",
+    "is_module",
+    "read_module",
+    "write_module",
+]
+
+KINDS = ("encoder", "bridge", "decoder")
+FORMAT = "legonn-module"
+FORMAT_VERSION = 1
+DESCRIPTION, WEIGHTS, CARD = "module.yaml", "model.safetensors", "README.md"
+FILES = (WEIGHTS, "tokens.txt", "bpe.model", "src_tokens.txt", "src_bpe.model")
+TYPES: dict[str, Any] = {
+    "format": str,
+    "format_version": int,
+    "kind": str,
+    "name": str,
+    "config": dict,
+    "reads": (dict, type(None)),
+    "writes": (dict, type(None)),
+    "source": (dict, type(None)),
+    "target": dict,
+    "parameters": int,
+    "weights_sha256": str,
+    "provenance": dict,
+    "scores": list,
+    "files": dict,
+}
+PROVENANCE: dict[str, Any] = {
+    "training_set": list,
+    "date": str,
+    "revision": (str, type(None)),
+    "parents": list,
+}
+PARENT = {"kind": str, "name": str, "weights_sha256": str}
+# How weights may be stored; they are trained and used in fp32.
+DTYPES = {"F32": "float32", "F16": "float16", "BF16": "bfloat16"}
+# More than any real one has. Weights hardly shrink, text tenfold.
+MOST_YAML_BYTES = 4 * 2**20
+MOST_YAML_DEPTH = 20
+MOST_TOKEN_BYTES = 64 * 2**20
+MOST_COMPRESSION = 20
+# The first line of module.yaml: the hash of the others.
+SEAL = "# sha256 of the lines below: "
+
+# What a download that failed leaves in place of a file.
+LOOKALIKES = {
+    b"version https://git-lfs": "a Git LFS pointer, not the file itself: run `git lfs pull`",
+    b"<!doctype html": "an HTML page, not the file itself: download it again",
+    b"<html": "an HTML page, not the file itself: download it again",
+}
+
+
+def is_module(path: Path) -> bool:
+    """Whether this is a module's folder or file, whole or damaged; experiments are not."""
+    if path.is_dir():
+        return (path / DESCRIPTION).exists() or (
+            (path / WEIGHTS).exists() and not (path / "config.yaml").exists()
+        )
+    return path.is_file()
+
+
+# ---- Writing -------------------------------------------------------------------------------------
+
+
+def write_module(
+    part: Any,
+    path: Path,
+    *,
+    card: str = "",
+    scores: Iterable[Mapping[str, Any]] = (),
+    dtype: str = "float32",
+) -> Path:
+    """Write a part as a folder, or as one file where `path` ends in `.zip`.
+
+    Parameters
+    ----------
+    part : Part
+        With interfaces: the parts of a plain encoder-decoder fit nothing else.
+    card : str
+        Markdown of README.md.
+    scores : iterable of mapping
+        Rows of a results file, to be shown by `legonn inspect`.
+    dtype : {"float32", "float16", "bfloat16"}
+        How weights are stored; 16 bits halve the file.
+
+    Raises
+    ------
+    ConfigError
+        If `path` is there already, or the part has no interface.
+    """
+    if path.exists():
+        raise ConfigError(f"{path} is there already: remove it, or name another place")
+    if part.reads is None and part.writes is None:
+        raise ConfigError(
+            f"the {part.kind} of {part.name} is a plain encoder-decoder's: it has no interface, so that no other "
+            f"part fits it. Train it with --system lego."
+        )
+    path.parent.mkdir(parents=True, exist_ok=True)
+    work = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
+    try:
+        _fill(part, work, card=card, scores=list(scores), dtype=dtype)
+        if path.suffix == ".zip":
+            _zip(work, path)
+        else:
+            work.chmod(0o755)
+            work.rename(path)
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
+    return path
+
+
+def _fill(
+    part: Any, folder: Path, *, card: str, scores: list[Mapping[str, Any]], dtype: str
+) -> None:
+    import torch
+    from safetensors.torch import save_file
+
+    from legonn.tokenizer import file_sha256
+
+    stored = {name: w.to(getattr(torch, dtype)).contiguous() for name, w in part.weights().items()}
+    save_file(stored, folder / WEIGHTS)
+    sides = {"": part.target, "src_": part.source}
+    if part.kind == "bridge":
+        sides["src_"] = part.reads
+    for prefix, side in sides.items():
+        if side is not None:
+            text = "".join(f"{token}\n" for token in side.tokens)
+            (folder / f"{prefix}tokens.txt").write_text(text, encoding="utf-8")
+            if getattr(side, "model", None) is not None:
+                shutil.copyfile(side.model, folder / f"{prefix}bpe.model")
+    document = {
+        "format": FORMAT,
+        "format_version": FORMAT_VERSION,
+        "kind": part.kind,
+        "name": part.name,
+        "config": dict(part.config),
+        "reads": _without_tokens(part.reads),
+        "writes": _without_tokens(part.writes),
+        "source": None if part.source is None else {"token_type": part.source.token_type},
+        "target": {"token_type": part.target.token_type},
+        "parameters": part.parameters(),
+        "weights_sha256": part.sha256(),
+        "provenance": dict(part.provenance),
+        "scores": [dict(score) for score in scores],
+        "files": {name: file_sha256(folder / name) for name in FILES if (folder / name).exists()},
+    }
+    (folder / CARD).write_text(card, encoding="utf-8")
+    sealed = yaml.dump(document, Dumper=_PlainDumper, allow_unicode=True, sort_keys=False).encode()
+    seal = f"{SEAL}{hashlib.sha256(sealed).hexdigest()}\n".encode()
+    (folder / DESCRIPTION).write_bytes(seal + sealed)
+
+
+class _PlainDumper(yaml.SafeDumper):
+    """Writes what is there twice twice, without an alias."""
+
+    def ignore_aliases(self, data: Any) -> bool:
+        return True
+
+
+def _without_tokens(interface: Any) -> dict[str, Any] | None:
+    if interface is None:
+        return None
+    return {key: value for key, value in interface.to_dict().items() if key != "tokens"}
+
+
+def _zip(folder: Path, path: Path) -> None:
+    """The same bytes for the same files: no times, sorted names, nothing compressed."""
+    packed = folder / ".packed"
+    with zipfile.ZipFile(packed, "w", zipfile.ZIP_STORED) as archive:
+        for name in sorted(p.name for p in folder.iterdir() if p != packed):
+            archive.writestr(zipfile.ZipInfo(name), (folder / name).read_bytes())
+    packed.replace(path)
+
+
+# ---- Reading -------------------------------------------------------------------------------------
+
+
+def describe(path: Path) -> tuple[dict[str, Any], Path]:
+    """Check a module without building it.
+
+    Parameters
+    ----------
+    path : Path
+        Its folder or file.
+
+    Returns
+    -------
+    dict, Path
+        module.yaml, and the folder with the files.
+
+    Raises
+    ------
+    ConfigError
+        Naming the file that is absent, damaged, or of another version.
+    """
+    folder = _unzip(path) if path.is_file() else path
+    document = _read_description(folder / DESCRIPTION)
+    for name, wanted in document["files"].items():
+        _check_file(folder / name, wanted)
+    unlisted = [
+        name for name in FILES if (folder / name).exists() and name not in document["files"]
+    ]
+    if unlisted:
+        raise ConfigError(f"{folder / DESCRIPTION} has no hash of {', '.join(unlisted)}")
+    if not {WEIGHTS, "tokens.txt"} <= document["files"].keys():
+        raise ConfigError(f"{folder / DESCRIPTION} names no {WEIGHTS} or no tokens.txt")
+    return document, folder
+
+
+def read_module(path: Path) -> Any:
+    """Load a part.
+
+    Parameters
+    ----------
+    path : Path
+        Its folder or file.
+
+    Returns
+    -------
+    Part
+        In evaluation mode.
+
+    Raises
+    ------
+    ConfigError
+        Naming the file that is absent, damaged, or disagrees with another one.
+    """
+    import torch
+    from torch import nn
+
+    from legonn.part import Part, networks
+
+    document, folder = describe(path)
+    about = f"{folder / DESCRIPTION}"
+    kind, sides = document["kind"], _sides(document, folder, about)
+    sizes = {"reads": sides.pop("reads_size"), "writes": len(sides["target"].tokens)}
+    with torch.device("meta"):  # takes no memory: sizes are checked before any is taken
+        planned = nn.ModuleDict(networks(kind, document["config"], **sizes))
+    _check_shapes(folder / WEIGHTS, dict(planned.named_parameters()))
+    network = nn.ModuleDict(networks(kind, document["config"], **sizes))
+    _fill_network(network, folder / WEIGHTS)
+    part = Part(
+        kind=kind,
+        name=str(path),
+        config=document["config"],
+        network=network.eval(),
+        provenance=document["provenance"],
+        **sides,
+    )
+    exact = all(dtype == "F32" for dtype in _header(folder / WEIGHTS)[1].values())
+    if exact and part.sha256() != document["weights_sha256"]:
+        raise ConfigError(f"{folder / WEIGHTS} doesn't hold the weights that {about} describes")
+    return part
+
+
+def _read_description(path: Path) -> dict[str, Any]:
+    if not path.exists():
+        raise ConfigError(f"{path.parent} is no module: it has no {path.name}")
+    _check_lookalike(path)
+    try:
+        if path.stat().st_size > MOST_YAML_BYTES:
+            raise ConfigError(f"{path} is larger than any module description")
+        document = _parse_yaml(_unseal(path), path)
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise ConfigError(f"{path} can't be read as YAML: {error}") from error
+    if not isinstance(document, dict) or document.get("format") != FORMAT:
+        raise ConfigError(f"{path} is no description of a legonn module")
+    version = document.get("format_version")
+    if version != FORMAT_VERSION:
+        raise ConfigError(
+            f"{path} has format version {version}, and this legonn reads version {FORMAT_VERSION}: "
+            f"install {'a newer' if _newer(version) else 'the'} legonn that wrote it"
+        )
+    if document.keys() != TYPES.keys():
+        different = ", ".join(sorted(map(str, document.keys() ^ TYPES.keys())))
+        raise ConfigError(f"{path} has missing or unknown keys: {different}")
+    _check_types(document, path)
+    return document
+
+
+def _unseal(path: Path) -> str:
+    """The text of a description; its first line says that nobody changed it."""
+    first, _, rest = path.read_bytes().partition(b"\n")
+    if not first.startswith(SEAL.encode()):
+        raise ConfigError(f"{path} is no description of a legonn module: its first line is another")
+    if first != f"{SEAL}{hashlib.sha256(rest).hexdigest()}".encode():
+        raise ConfigError(
+            f"{path} is damaged or was changed by hand. Fetch it again; what may differ from the training can be set "
+            f"when composing (legonn compose --length_ratio)."
+        )
+    return rest.decode()
+
+
+def _parse_yaml(text: str, path: Path) -> Any:
+    """A document without aliases, which swell when used, and of no great depth, which C code recurses into."""
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    depth = 0
+    for event in yaml.parse(text, Loader=loader):
+        if isinstance(event, yaml.AliasEvent):
+            raise ConfigError(f"{path} uses a YAML alias, which no module does")
+        depth += isinstance(event, yaml.CollectionStartEvent)
+        depth -= isinstance(event, yaml.CollectionEndEvent)
+        if depth > MOST_YAML_DEPTH:
+            raise ConfigError(f"{path} is nested deeper than any module description")
+    return yaml.load(text, Loader=loader)
+
+
+def _newer(version: Any) -> bool:
+    return isinstance(version, int) and version > FORMAT_VERSION
+
+
+def _check_types(document: Mapping[str, Any], path: Path) -> None:
+    from legonn.scoring import Score
+
+    if document["kind"] not in KINDS:
+        raise ConfigError(f"{path}: kind is {document['kind']!r:.80}; legal are {', '.join(KINDS)}")
+    _want(document, TYPES, path)
+    strange = [repr(name) for name in document["files"] if name not in FILES]
+    if strange:
+        raise ConfigError(f"{path} names files that a module doesn't have: {', '.join(strange)}")
+    _want(document["provenance"], PROVENANCE, path)
+    if not all(isinstance(name, str) for name in document["provenance"].get("training_set", [])):
+        raise ConfigError(f"{path}: training_set names what is no text")
+    for parent in document["provenance"].get("parents", []):
+        if not isinstance(parent, dict) or parent.keys() != PARENT.keys():
+            raise ConfigError(f"{path}: {parent!r:.80} is no parent; it wants {', '.join(PARENT)}")
+        _want(parent, PARENT, path)
+    try:
+        for score in document["scores"]:
+            Score.from_dict(score)
+    except DataError as error:
+        raise ConfigError(f"{path}: a score is not legal: {error}") from error
+
+
+def _want(document: Mapping[str, Any], types: Mapping[str, Any], path: Path) -> None:
+    """Check the values of those of `types` that are there."""
+    for key, kinds in types.items():
+        value = document.get(key)
+        if key in document and (not isinstance(value, kinds) or isinstance(value, bool)):
+            raise ConfigError(f"{path}: {key} is {value!r:.80}, a {type(value).__name__}")
+
+
+def _check_file(path: Path, sha256: str) -> None:
+    from legonn.tokenizer import file_sha256
+
+    if not path.is_file():
+        raise ConfigError(f"{path} is absent: the module is incomplete")
+    if path.name != WEIGHTS and path.stat().st_size > MOST_TOKEN_BYTES:
+        raise ConfigError(f"{path} is larger than any token list or tokenizer")
+    _check_lookalike(path)
+    if file_sha256(path) != sha256:
+        raise ConfigError(
+            f"{path} is damaged or was changed: its SHA-256 isn't the one in {DESCRIPTION}. Fetch it again."
+        )
+
+
+def _check_lookalike(path: Path) -> None:
+    with path.open("rb") as file:
+        start = file.read(64).lstrip().lower()
+    for sign, what in LOOKALIKES.items():
+        if start.startswith(sign):
+            raise ConfigError(f"{path} is {what}")
+
+
+def _sides(document: Mapping[str, Any], folder: Path, about: str) -> dict[str, Any]:
+    """Interfaces and tokenizers of a part, as fields of `Part`, and `reads_size`."""
+    from legonn.interface import Interface
+    from legonn.tokenizer import read_token_list
+
+    kind, target = document["kind"], _codec(document["target"], folder, "", about)
+    sides: dict[str, Any] = {"target": target, "reads_size": len(target.tokens)}
+    if kind == "encoder":
+        sides["source"] = _codec(document["source"], folder, "src_", about)
+        sides["reads_size"] = len(sides["source"].tokens)
+    for side, wanted in (("reads", kind != "encoder"), ("writes", kind != "decoder")):
+        if wanted != (document[side] is not None):
+            raise ConfigError(
+                f"{about}: a {kind} has {'an' if wanted else 'no'} interface {side!r}"
+            )
+        if not wanted:
+            continue
+        tokens = target.tokens
+        if kind == "bridge" and side == "reads":
+            tokens = read_token_list(folder / "src_tokens.txt")
+            sides["reads_size"] = len(tokens)
+        sides[side] = Interface.from_dict({**document[side], "tokens": tokens}, about)
+        if tokens is target.tokens:
+            _check_tokenizer(sides[side], target, about)
+    return sides
+
+
+def _check_tokenizer(interface: Any, codec: Any, about: str) -> None:
+    from legonn.tokenizer import file_sha256
+
+    if interface.tokenizer_sha256 != file_sha256(codec.model):
+        raise ConfigError(f"{about} and bpe.model disagree on the tokenizer")
+
+
+def _codec(options: Any, folder: Path, prefix: str, about: str) -> Any:
+    from legonn.tokenizer import TextCodec, read_token_list
+
+    if not isinstance(options, dict) or options.keys() != {"token_type"}:
+        raise ConfigError(f"{about}: {options!r:.80} describes no tokens; it wants a token_type")
+    model = folder / f"{prefix}bpe.model"
+    return TextCodec(
+        token_type=options["token_type"],
+        tokens=read_token_list(folder / f"{prefix}tokens.txt"),
+        model=model if model.exists() else None,
+    )
+
+
+def _header(path: Path) -> tuple[dict[str, list[int]], dict[str, str]]:
+    """Shapes and dtypes of a safetensors file, without reading the weights."""
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(path, framework="pt") as file:
+            slices = {name: file.get_slice(name) for name in file.keys()}  # noqa: SIM118
+            shapes = {name: list(part.get_shape()) for name, part in slices.items()}
+            dtypes = {name: str(part.get_dtype()) for name, part in slices.items()}
+    except (OSError, SafetensorError) as error:
+        raise ConfigError(f"{path} is no safetensors file, or a damaged one: {error}") from error
+    return shapes, dtypes
+
+
+def _check_shapes(path: Path, planned: Mapping[str, Any]) -> None:
+    """All faults at once: tensors that are missing, in excess, misshapen or of a strange type."""
+    shapes, dtypes = _header(path)
+    wanted = {name: list(tensor.shape) for name, tensor in planned.items()}
+    faults = [f"{name} is missing" for name in wanted.keys() - shapes.keys()]
+    faults += [f"{name} is in excess" for name in shapes.keys() - wanted.keys()]
+    faults += [
+        f"{name} is {shapes[name]}, the configuration makes it {wanted[name]}"
+        for name in wanted.keys() & shapes.keys()
+        if shapes[name] != wanted[name]
+    ]
+    faults += [f"{name} holds {kind}" for name, kind in dtypes.items() if kind not in DTYPES]
+    if faults:
+        shown = "; ".join(sorted(faults)[:5])
+        raise ConfigError(
+            f"{path} doesn't belong to its {DESCRIPTION}: {shown} ({len(faults)} in all)"
+        )
+
+
+def _fill_network(network: Any, path: Path) -> None:
+    import torch
+    from safetensors import safe_open
+
+    with torch.no_grad(), safe_open(path, framework="pt") as file:
+        for name, parameter in network.named_parameters():
+            parameter.copy_(file.get_tensor(name))
+
+
+# ---- One file ------------------------------------------------------------------------------------
+
+
+def cache_folder() -> Path:
+    """Where unpacked modules are kept: `$LEGONN_CACHE`, or legonn in the user's cache folder."""
+    named = os.environ.get("LEGONN_CACHE")
+    home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(named) if named else Path(home) / "legonn"
+
+
+def _unzip(path: Path) -> Path:
+    """Unpack into the cache, under the file's own hash, once."""
+    _check_lookalike(path)
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    folder = cache_folder() / "modules" / digest
+    if folder.exists():
+        return folder
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    work = Path(tempfile.mkdtemp(prefix=".unpack.", dir=folder.parent))
+    try:
+        with zipfile.ZipFile(path) as archive:
+            for info in _members(archive, path):
+                (work / info.filename).write_bytes(archive.read(info))
+        if not folder.exists():
+            work.rename(folder)
+    except (zipfile.BadZipFile, OSError, EOFError, NotImplementedError, RuntimeError) as error:
+        raise ConfigError(f"{path} is no module file, or a damaged one: {error}") from error
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
+    return folder
+
+
+def _members(archive: zipfile.ZipFile, path: Path) -> list[zipfile.ZipInfo]:
+    """What a module's file may hold, and nothing that climbs out of its folder or swells without end."""
+    members = archive.infolist()
+    legal = {DESCRIPTION, CARD, *FILES}
+    strange = [info.filename for info in members if info.filename not in legal]
+    if strange or len({info.filename for info in members}) < len(members):
+        shown = ", ".join(map(repr, strange[:3])) or "a name twice"
+        raise ConfigError(f"{path} holds what a module doesn't: {shown}. It was not unpacked.")
+    for info in members:
+        if info.file_size > MOST_COMPRESSION * max(info.compress_size, 1):
+            raise ConfigError(f"{path}: {info.filename} swells too much. It was not unpacked.")
+    return members

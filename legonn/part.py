@@ -1,0 +1,186 @@
+"""One part of a chain, with all that it needs to work in another: what is packed, checked and composed."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, cast
+
+import torch
+from torch import Tensor, nn
+
+from legonn.encoder import LegoEncoder
+from legonn.errors import ConfigError, InterfaceMismatch
+from legonn.factory import (
+    BridgeConfig,
+    build_bridge,
+    build_decoder,
+    build_encoder,
+    check_length_ratio,
+    parse,
+)
+from legonn.interface import Interface
+from legonn.tokenizer import TextCodec
+
+__all__ = ["CONFIG_KEYS", "Part", "check_fits", "networks", "weights_sha256"]
+
+# What of an experiment's configuration describes a part; a bridge's is one item of `bridges`.
+CONFIG_KEYS = {
+    "encoder": ("encoder", "encoder_conf", "chain_conf"),
+    "bridge": tuple(f.name for f in dataclasses.fields(BridgeConfig)),
+    "decoder": ("decoder", "decoder_conf", "ingestor", "ingestor_conf"),
+}
+
+
+@dataclass(frozen=True)
+class Part:
+    """An encoder with its head, a bridge, or a decoder with its ingestor.
+
+    Attributes
+    ----------
+    kind : {"encoder", "bridge", "decoder"}
+        Which of them.
+    name : str
+        Where it was read from.
+    config : mapping
+        Those of `CONFIG_KEYS` that `legonn.factory` builds it from.
+    network : nn.ModuleDict
+        Its layers, under the names that they have in a checkpoint: `encoder` and `head`, `bridge`, or
+        `ingestor` and `decoder`.
+    reads, writes : Interface or None
+        The marginals on either side. Both are None for the parts of a plain encoder-decoder.
+    source : TextCodec or None
+        What an encoder reads.
+    target : TextCodec
+        The tokens of `writes`; of a decoder, its output.
+    provenance : mapping
+        Training set, date, revision, parents, scores.
+    """
+
+    kind: str
+    name: str
+    config: Mapping[str, Any]
+    network: nn.ModuleDict
+    target: TextCodec
+    reads: Interface | None = None
+    writes: Interface | None = None
+    source: TextCodec | None = None
+    provenance: Mapping[str, Any] = field(default_factory=dict)
+
+    def weights(self) -> dict[str, Tensor]:
+        """By name; a tensor that two layers share is there once."""
+        return {name: p.detach() for name, p in self.network.named_parameters()}
+
+    def sha256(self) -> str:
+        """Of names, shapes and values of the weights: the same in whatever file they lie."""
+        return weights_sha256(self.weights())
+
+    def parameters(self) -> int:
+        """Number of trained numbers; tied ones count once."""
+        return sum(value.numel() for value in self.weights().values())
+
+    def with_length_ratio(self, ratio: float) -> Part:
+        """This encoder giving `ratio` positions for each of its inputs; its layers are shared, not copied.
+
+        Raises
+        ------
+        ConfigError
+            If it has no length controller, or `ratio` isn't above 0 and at most 1,000.
+        """
+        control = cast(LegoEncoder, self.network["encoder"]).length_control
+        if control is None:
+            raise ConfigError(f"{self.name} has no length controller: length_ratio can't be set")
+        check_length_ratio(ratio)
+        writes = self.writes
+        if writes is not None and writes.positions_per_token is not None:
+            low, middle, high = (x * ratio / control.ratio for x in writes.positions_per_token)
+            writes = dataclasses.replace(writes, positions_per_token=(low, middle, high))
+        control.ratio = ratio
+        options = {**self.config.get("encoder_conf", {}), "length_ratio": ratio}
+        return dataclasses.replace(
+            self, writes=writes, config={**self.config, "encoder_conf": options}
+        )
+
+
+def weights_sha256(weights: Mapping[str, Tensor]) -> str:
+    """Hex SHA-256 of names, types, shapes and values."""
+    digest = hashlib.sha256()
+    for name, value in sorted(weights.items()):
+        digest.update(f"{name} {value.dtype} {list(value.shape)}\n".encode())
+        digest.update(value.contiguous().view(torch.uint8).cpu().numpy().tobytes())
+    return digest.hexdigest()
+
+
+def networks(
+    kind: str, config: Mapping[str, Any], *, reads: int, writes: int
+) -> dict[str, nn.Module]:
+    """Build the layers of a part that has interfaces, untrained.
+
+    Parameters
+    ----------
+    kind, config
+        As `Part`'s.
+    reads, writes : int
+        V of what it reads and of what it writes.
+
+    Raises
+    ------
+    ConfigError
+        For an unknown name or key, or an illegal value.
+    """
+    unknown = set(config) - set(CONFIG_KEYS[kind])
+    if unknown:
+        raise ConfigError(f"the configuration of a {kind} has no {', '.join(sorted(unknown))}")
+    if kind == "encoder":
+        encoder, head = build_encoder(config, source_size=reads, vocabulary=writes)
+        assert head is not None
+        return {"encoder": encoder, "head": head}
+    if kind == "bridge":
+        return {"bridge": build_bridge(config, reads=reads, writes=writes)}
+    ingestor, decoder = build_decoder(config, vocabulary=writes, memory=None)
+    assert ingestor is not None
+    return {"ingestor": ingestor, "decoder": decoder}
+
+
+def bridge_config(options: Mapping[str, Any]) -> dict[str, Any]:
+    """A bridge's options with the defaults filled in."""
+    return dataclasses.asdict(parse(BridgeConfig, options, "bridge"))
+
+
+def check_fits(writer: Part, reader: Part) -> list[str]:
+    """Check that `reader` can stand behind `writer`, before any weight is used.
+
+    Returns
+    -------
+    list of str
+        Warnings.
+
+    Raises
+    ------
+    InterfaceMismatch
+        If their kinds can't be neighbours; if token lists, blank or tokenizers differ; if only one of the two has an
+        interface.
+    """
+    here, there = f"{writer.kind} {writer.name}", f"{reader.kind} {reader.name}"
+    if writer.kind == "decoder" or reader.kind == "encoder":
+        raise InterfaceMismatch(
+            f"{there} can't stand behind {here}: a chain is one encoder, any number of bridges, and one decoder"
+        )
+    if writer.writes is not None and reader.reads is not None:
+        return writer.writes.check_fits(reader.reads, writer_name=here, reader_name=there)
+    if writer.writes is not None or reader.reads is not None:
+        plain = reader.name if writer.writes is not None else writer.name
+        raise InterfaceMismatch(
+            f"{here} does not fit {there}: {plain} is a plain encoder-decoder (--system attention) and has no "
+            f"interface. Train it with --system lego."
+        )
+    width = cast(LegoEncoder, writer.network["encoder"]).output_size()
+    wanted = reader.network["decoder"].memory_width
+    if width != wanted:
+        raise InterfaceMismatch(f"{here} gives states of width {width}, {there} reads {wanted}")
+    return [
+        f"{writer.name} and {reader.name} are plain encoder-decoders: their parts share no interface and "
+        f"were never trained to fit. Expect noise."
+    ]

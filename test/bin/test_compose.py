@@ -1,0 +1,159 @@
+"""`legonn compose`: parts of different origin become an experiment folder."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+import torch
+import yaml
+
+from legonn.bin.compose import main
+from legonn.bin.decode import main as decode
+from legonn.bin.pack import main as pack
+from legonn.cli import run
+from legonn.errors import ConfigError
+from legonn.system import System, load_part
+
+LINES = ["unu doi", "trei", "patru cinci unu"]
+
+
+@pytest.fixture(scope="module")
+def modules(experiment: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("modules")
+    pack([str(experiment), "--output", str(folder)])
+    return folder
+
+
+def compose(modules: Path, output: Path, *more: str) -> Path:
+    parts = [
+        word for k in ("encoder", "decoder") for word in (f"--{k}", str(modules / f"lego_{k}"))
+    ]
+    assert main([*parts, "--output", str(output), *more]) == 0
+    return output
+
+
+def test_the_folder_translates_as_the_original(
+    experiment: Path, modules: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = compose(modules, tmp_path / "both")
+    size = System.load(experiment).parameters() / 1e6
+    origin = f"{modules}/lego_encoder+{modules}/lego_decoder"
+    assert capsys.readouterr().out == f"{folder}: {size:.2f} M parameters, from {origin}\n"
+    (tmp_path / "in.txt").write_text("\n".join(LINES) + "\n")
+    found = []
+    for system in (experiment, folder):
+        decode(["--system", str(system), "--input", str(tmp_path / "in.txt"), "--beam_size", "2"])
+        found.append(capsys.readouterr().out)
+    assert found[0] == found[1] and found[0].count("\n") == len(LINES)
+
+
+def test_it_is_whole_without_its_parents(modules: Path, tmp_path: Path) -> None:
+    copy = Path(shutil.copytree(modules, tmp_path / "m"))
+    folder = compose(copy, tmp_path / "both")
+    before = System.load(folder).translate(LINES, beam_size=2)
+    shutil.rmtree(copy)
+    moved = Path(shutil.move(folder, tmp_path / "moved"))
+    after = System.load(moved).translate(LINES, beam_size=2)
+    assert [one.text for one in after] == [one.text for one in before]
+
+
+def test_its_provenance_names_parents_and_hashes(
+    experiment: Path, modules: Path, tmp_path: Path
+) -> None:
+    folder = compose(modules, tmp_path / "both")
+    document = yaml.safe_load((folder / "interface.yaml").read_text(encoding="utf-8"))
+    assert document["provenance"]["parents"] == [
+        {
+            "kind": kind,
+            "name": str(modules / f"lego_{kind}"),
+            "weights_sha256": load_part(experiment, kind).sha256(),
+        }
+        for kind in ("encoder", "decoder")
+    ]
+
+
+def test_it_is_packed_like_any_other(experiment: Path, modules: Path, tmp_path: Path) -> None:
+    folder = compose(modules, tmp_path / "both")
+    pack([str(folder), "--output", str(tmp_path / "again")])
+    for kind in ("encoder", "decoder"):
+        found = load_part(tmp_path / "again" / f"both_{kind}", kind)
+        assert found.sha256() == load_part(experiment, kind).sha256()
+
+
+def test_a_new_length_ratio_is_kept(modules: Path, tmp_path: Path) -> None:
+    folder = compose(modules, tmp_path / "both", "--length_ratio", "3.0")
+    encoded = System.load(folder).chain.encode(torch.tensor([[3, 4, 5]]), torch.tensor([3]))
+    assert encoded.lengths.tolist() == [9]
+
+
+def test_an_experiment_is_not_overwritten(modules: Path, experiment: Path) -> None:
+    before = sorted((path.name, path.stat().st_mtime_ns) for path in experiment.iterdir())
+    with pytest.raises(ConfigError, match="holds an experiment already: name another folder"):
+        compose(modules, experiment)
+    assert sorted((p.name, p.stat().st_mtime_ns) for p in experiment.iterdir()) == before
+
+
+def test_a_misfit_is_one_error_and_leaves_nothing(
+    plain_experiment: Path, modules: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["--encoder", str(plain_experiment), "--decoder", str(modules / "lego_decoder")]
+    assert run(main, [*words, "--output", str(tmp_path / "both")]) == 2
+    assert "is a plain encoder-decoder (--system attention)" in capsys.readouterr().err
+    assert not (tmp_path / "both").exists()
+
+
+def test_modules_swapped_are_named(
+    modules: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["--encoder", str(modules / "lego_decoder"), "--decoder", str(modules / "lego_encoder")]
+    assert run(main, [*words, "--output", str(tmp_path / "both")]) == 2
+    assert "is a module of kind decoder, and encoder is wanted" in capsys.readouterr().err
+
+
+def test_a_warning_is_a_line(
+    modules: Path, experiment: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    copy = Path(shutil.copytree(experiment, tmp_path / "exp", symlinks=True))
+    document = yaml.safe_load((copy / "interface.yaml").read_text(encoding="utf-8"))
+    document["positions_per_token"] = [8.0, 9.0, 10.0]
+    (copy / "interface.yaml").write_text(yaml.safe_dump(document, allow_unicode=True))
+    seen = System.load(experiment).interface.positions_per_token
+    words = ["--encoder", str(modules / "lego_encoder"), "--decoder", str(copy)]
+    assert main([*words, "--output", str(tmp_path / "both")]) == 0
+    errors = capsys.readouterr().err
+    if seen is None:
+        assert errors == ""
+    else:
+        assert errors.startswith("legonn compose: warning: ") and "Set length_ratio" in errors
+
+
+def test_bridges_stand_in_between(experiment: Path, tmp_path: Path) -> None:
+    from legonn.module import write_module
+    from legonn.part import Part, bridge_config, networks
+
+    side = System.load(experiment).interface
+    config = bridge_config({"width": 16, "heads": 2, "feedforward": 32, "length_ratio": 2.0})
+    torch.manual_seed(0)
+    size = len(side.tokens)
+    bridge = Part(
+        kind="bridge",
+        name="b",
+        config=config,
+        network=torch.nn.ModuleDict(networks("bridge", config, reads=size, writes=size)).eval(),
+        reads=side,
+        writes=side,
+        target=System.load(experiment).target,
+    )
+    write_module(bridge, tmp_path / "b.zip")
+    words = ["--encoder", str(experiment), "--bridge", str(tmp_path / "b.zip")]
+    words += ["--decoder", str(experiment), "--output", str(tmp_path / "long")]
+    assert main(words) == 0
+    parts = System.load(tmp_path / "long").parts()
+    assert [part.kind for part in parts] == ["encoder", "bridge", "decoder"]
+    assert parts[1].sha256() == bridge.sha256()
+    encoded = System.load(tmp_path / "long").chain.encode(
+        torch.tensor([[3, 4, 5]]), torch.tensor([3])
+    )
+    assert encoded.lengths.tolist() == [12]  # 3 x 2 x 2

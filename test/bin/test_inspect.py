@@ -1,0 +1,88 @@
+"""`legonn inspect`: what it says of a module, and which fit."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from legonn.bin.inspect import main
+from legonn.bin.pack import main as pack
+from legonn.cli import run
+from legonn.system import System, load_part
+
+
+@pytest.fixture(scope="module")
+def modules(experiment: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("modules")
+    pack([str(experiment), "--output", str(folder)])
+    return folder
+
+
+def test_an_encoder_in_one_screen(
+    experiment: Path, modules: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    part = load_part(experiment, "encoder")
+    assert part.source is not None and part.writes is not None
+    assert main([str(modules / "lego_encoder")]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == f"{modules}/lego_encoder" and len(lines) < 24
+    row = {line[2:13].strip(): line[14:] for line in lines[1:] if line}
+    assert (
+        row["kind"] == "encoder, text, layers_before 1, layers_after 1, width 16, length_ratio 2.0"
+    )
+    assert row["weights"].startswith(
+        f"{part.parameters() / 1e6:.2f} M parameters, 0.0 MiB, SHA-256 "
+    )
+    assert row["weights"].endswith(part.sha256()[:12])
+    assert row["source"] == f"text, {len(part.source.tokens)} tokens (bpe)"
+    assert row["writes"].startswith(
+        f"marginals over {len(part.target.tokens)} tokens (bpe), interface {part.writes.fingerprint()}"
+    )
+    assert "train.tgt" in row["trained on"] and "reads" not in row
+
+
+def test_the_last_lines_say_what_fits(modules: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    encoder, decoder = str(modules / "lego_encoder"), str(modules / "lego_decoder")
+    assert main([encoder, decoder]) == 0
+    assert capsys.readouterr().out.splitlines()[-1] == f"{encoder} fits {decoder}"
+    assert main([encoder, encoder]) == 0
+    assert capsys.readouterr().out.splitlines()[-1] == f"{encoder} fits none of the others"
+
+
+def test_parents_are_named(
+    experiment: Path, modules: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    parts = {kind: modules / f"lego_{kind}" for kind in ("encoder", "decoder")}
+    System.compose(encoder=parts["encoder"], decoder=parts["decoder"]).save(tmp_path / "both")
+    pack([str(tmp_path / "both"), "--output", str(tmp_path / "m")])
+    capsys.readouterr()
+    assert main([str(tmp_path / "m" / "both_decoder")]) == 0
+    (line,) = [x for x in capsys.readouterr().out.splitlines() if x.startswith("  parents")]
+    for kind in ("encoder", "decoder"):
+        assert f"{kind} {parts[kind]} ({load_part(experiment, kind).sha256()[:12]})" in line
+
+
+def test_no_module_is_an_error(
+    experiment: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(main, [str(experiment)]) == 2
+    assert "is no module: it has no module.yaml" in capsys.readouterr().err
+    assert run(main, [str(tmp_path / "nowhere")]) == 2
+    assert "nowhere is no module" in capsys.readouterr().err
+
+
+def test_nothing_heavy_is_imported(modules: Path) -> None:
+    code = (
+        "import sys; from legonn.bin.inspect import main; main(sys.argv[1:]); "
+        "print([n for n in ('espnet2', 'espnet', 'sacrebleu') if n in sys.modules])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(modules / "lego_decoder")],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout.splitlines()[-1] == "[]"

@@ -1,0 +1,36 @@
+"""A module's card: what it says, in Markdown that the Hub reads."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import pytest
+import yaml
+
+from legonn.report.card import model_card
+from legonn.system import load_part
+
+
+@pytest.mark.parametrize("kind", ["encoder", "decoder"])
+def test_the_card_names_kind_contract_and_origin(experiment: Path, kind: str) -> None:
+    part = load_part(experiment, kind)
+    card = model_card(part, [], title="numbers")
+    side = part.writes or part.reads
+    assert side is not None
+    verb = {"encoder": "writes", "decoder": "reads"}[kind]
+    assert "\n# numbers\n" in card
+    assert f"- {verb}: marginals over {len(side.tokens)} tokens (bpe, case tc)" in card
+    assert f"interface `{side.fingerprint()}`" in card
+    assert f"legonn compose --{kind} numbers" in card
+    assert f"- date: {part.provenance['date']}" in card
+    assert "## Scores" not in card and "Weights: not stated." in card
+    front = yaml.safe_load(card.split("---")[1])
+    assert front["tags"] == ["legonn", f"legonn-{kind}", "ctc"] and "license" not in front
+
+
+def test_parents_have_their_hashes(experiment: Path) -> None:
+    part = load_part(experiment, "decoder")
+    parents = [{"kind": "decoder", "name": "x", "weights_sha256": "ab" * 32}]
+    part = dataclasses.replace(part, provenance={"parents": parents})
+    assert "- parents: decoder x (`abababababab`)" in model_card(part, [], title="t")

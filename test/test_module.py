@@ -1,0 +1,477 @@
+"""Modules on disk: what is written is read back, what is damaged or hostile is refused."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import os
+import pickle
+import shutil
+import struct
+import subprocess
+import sys
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+import yaml
+
+from legonn.errors import ConfigError
+from legonn.module import DESCRIPTION, KINDS, SEAL, describe, is_module, read_module, write_module
+from legonn.part import Part
+from legonn.system import System, load_part
+
+
+@pytest.fixture(scope="module")
+def parts(experiment: Path) -> dict[str, Part]:
+    """One part of each kind; the bridge is untrained."""
+    from legonn.part import bridge_config, networks
+
+    encoder, decoder = System.load(experiment).parts()
+    config = bridge_config({"width": 16, "heads": 2, "feedforward": 32, "layers_after": 0})
+    size = len(decoder.target.tokens)
+    bridge = Part(
+        kind="bridge",
+        name="b",
+        config=config,
+        network=torch.nn.ModuleDict(networks("bridge", config, reads=size, writes=size)).eval(),
+        reads=encoder.writes,
+        writes=decoder.reads,
+        target=decoder.target,
+    )
+    return {"encoder": encoder, "bridge": bridge, "decoder": decoder}
+
+
+@pytest.fixture
+def folder(parts: dict[str, Part], tmp_path: Path) -> Path:
+    """An encoder's module, to be damaged."""
+    return write_module(parts["encoder"], tmp_path / "module")
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where zipped modules are unpacked."""
+    monkeypatch.setenv("LEGONN_CACHE", str(tmp_path / "cache"))
+    return tmp_path / "cache"
+
+
+def reseal(folder: Path, change: Callable[[dict[str, Any]], None], *, rehash: bool = True) -> None:
+    """Change a description as someone does who knows the format: with hashes that agree."""
+    path = folder / DESCRIPTION
+    document = yaml.safe_load(path.read_text(encoding="utf-8"))
+    if rehash:
+        for name in document["files"]:
+            content = (folder / name).read_bytes()
+            document["files"][name] = hashlib.sha256(content).hexdigest()
+    change(document)
+    write_sealed(path, yaml.safe_dump(document, allow_unicode=True))
+
+
+def write_sealed(path: Path, text: str) -> None:
+    seal = f"{SEAL}{hashlib.sha256(text.encode()).hexdigest()}\n"
+    path.write_text(seal + text, encoding="utf-8")
+
+
+# ---- What is written is read back -----------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["module", "module.zip"])
+@pytest.mark.parametrize("kind", KINDS)
+def test_written_and_read_is_equal(
+    parts: dict[str, Part], tmp_path: Path, kind: str, name: str
+) -> None:
+    part = parts[kind]
+    path = write_module(part, tmp_path / name)
+    assert path.is_file() == name.endswith(".zip") and is_module(path)
+    found = read_module(path)
+    assert found.sha256() == part.sha256() and found.parameters() == part.parameters()
+    assert (found.kind, found.config, found.provenance) == (kind, part.config, part.provenance)
+    assert (found.reads, found.writes, found.name) == (part.reads, part.writes, str(path))
+    assert found.target.tokens == part.target.tokens
+    assert (found.source is None) == (part.source is None)
+    if found.source is not None and part.source is not None:
+        assert found.source.tokens == part.source.tokens
+        assert found.source.encode("unu doi").tolist() == part.source.encode("unu doi").tolist()
+    assert not found.network.training
+
+
+def test_a_composition_of_modules_is_the_experiment(
+    experiment: Path, parts: dict[str, Part], tmp_path: Path
+) -> None:
+    for kind in ("encoder", "decoder"):
+        write_module(parts[kind], tmp_path / f"{kind}.zip")
+    composed = System.compose(encoder=tmp_path / "encoder.zip", decoder=tmp_path / "decoder.zip")
+    original = System.load(experiment)
+    lines = ["unu doi", "trei", "patru cinci unu"]
+    wanted, found = (s.translate(lines, beam_size=3) for s in (original, composed))
+    assert [one.text for one in found] == [one.text for one in wanted]
+    assert [one.score for one in found] == [one.score for one in wanted]
+
+
+def test_the_same_part_is_the_same_file(parts: dict[str, Part], tmp_path: Path) -> None:
+    first, second = (write_module(parts["decoder"], tmp_path / n / "d.zip") for n in "ab")
+    assert first.read_bytes() == second.read_bytes()
+
+
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
+def test_sixteen_bits_halve_the_file(parts: dict[str, Part], tmp_path: Path, dtype: str) -> None:
+    path = write_module(parts["decoder"], tmp_path / dtype, dtype=dtype) / "model.safetensors"
+    content = path.read_bytes()
+    (header,) = struct.unpack("<Q", content[:8])
+    assert len(content) == 8 + header + 2 * parts["decoder"].parameters()
+    found, wanted = read_module(tmp_path / dtype).weights(), parts["decoder"].weights()
+    for name, weight in wanted.items():
+        assert found[name].dtype == torch.float32
+        assert torch.equal(found[name], weight.to(getattr(torch, dtype)).float())
+
+
+def test_what_is_there_is_not_overwritten(parts: dict[str, Part], tmp_path: Path) -> None:
+    (tmp_path / "d").mkdir()
+    with pytest.raises(ConfigError, match="d is there already: remove it"):
+        write_module(parts["decoder"], tmp_path / "d")
+    assert list(tmp_path.iterdir()) == [tmp_path / "d"]
+
+
+def test_a_plain_part_is_not_packed(plain_experiment: Path, tmp_path: Path) -> None:
+    part = load_part(plain_experiment, "decoder")
+    with pytest.raises(ConfigError, match="no interface, so that no other part fits it"):
+        write_module(part, tmp_path / "plain")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_nothing_half_written_stays(
+    parts: dict[str, Part], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("safetensors.torch.save_file", full)
+    with pytest.raises(OSError, match="No space left"):
+        write_module(parts["decoder"], tmp_path / "d")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_module_is_told_from_an_experiment(experiment: Path, folder: Path) -> None:
+    assert is_module(folder) and not is_module(experiment)
+    assert not is_module(folder / "nowhere")
+    with pytest.raises(ConfigError, match="is one part of a system: join it to others"):
+        System.load(folder)
+    with pytest.raises(ConfigError, match="is a module of kind encoder, and decoder is wanted"):
+        System.compose(encoder=folder, decoder=folder)
+
+
+def test_one_file_is_unpacked_once(parts: dict[str, Part], tmp_path: Path, cache: Path) -> None:
+    path = write_module(parts["decoder"], tmp_path / "d.zip")
+    read_module(path)
+    (unpacked,) = (cache / "modules").iterdir()
+    assert unpacked.name == hashlib.sha256(path.read_bytes()).hexdigest()
+    before = (unpacked / DESCRIPTION).stat().st_mtime_ns
+    read_module(path)
+    assert (unpacked / DESCRIPTION).stat().st_mtime_ns == before
+
+
+# ---- What is damaged is refused -------------------------------------------------------------------
+
+LFS = b"version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 1\n"
+HTML = b"<!DOCTYPE html><title>Not found</title>"
+FILES = (
+    DESCRIPTION,
+    "model.safetensors",
+    "tokens.txt",
+    "bpe.model",
+    "src_tokens.txt",
+    "src_bpe.model",
+)
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_every_absent_file_is_named(folder: Path, name: str) -> None:
+    (folder / name).unlink()
+    with pytest.raises(ConfigError, match=name):
+        read_module(folder)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [(LFS, "is a Git LFS pointer, .*git lfs pull"), (HTML, "is an HTML page"), (b"", "")],
+)
+@pytest.mark.parametrize("name", FILES)
+def test_what_a_failed_download_leaves_is_recognised(
+    folder: Path, name: str, content: bytes, message: str
+) -> None:
+    (folder / name).write_bytes(content)
+    with pytest.raises(ConfigError, match=f"{name}.*{message}"):
+        read_module(folder)
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_one_changed_byte_is_noticed(folder: Path, name: str) -> None:
+    content = bytearray((folder / name).read_bytes())
+    content[len(content) // 2] ^= 1
+    (folder / name).write_bytes(bytes(content))
+    with pytest.raises(ConfigError, match=f"{name} is damaged or was changed"):
+        read_module(folder)
+
+
+@pytest.mark.parametrize("share", [0.0, 0.1, 0.5, 0.99])
+def test_a_truncated_file_is_refused(parts: dict[str, Part], tmp_path: Path, share: float) -> None:
+    path = write_module(parts["decoder"], tmp_path / "d.zip")
+    content = path.read_bytes()
+    path.write_bytes(content[: int(len(content) * share)])
+    with pytest.raises(ConfigError, match="d.zip is no module file, or a damaged one"):
+        read_module(path)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [(LFS, "Git LFS pointer"), (HTML, "HTML page"), (b"x" * 99, "no module file")],
+)
+def test_a_file_that_is_no_archive_is_refused(tmp_path: Path, content: bytes, message: str) -> None:
+    path = tmp_path / "d.zip"
+    path.write_bytes(content)
+    with pytest.raises(ConfigError, match=f"d.zip is.*{message}"):
+        read_module(path)
+
+
+def test_an_unlisted_file_is_refused(folder: Path) -> None:
+    reseal(folder, lambda document: document["files"].pop("bpe.model"))
+    with pytest.raises(ConfigError, match="has no hash of bpe.model"):
+        read_module(folder)
+
+
+# ---- What someone made up is refused --------------------------------------------------------------
+
+
+def put(*path: str, value: Any) -> Callable[[dict[str, Any]], None]:
+    def change(document: dict[str, Any]) -> None:
+        target = document
+        for key in path[:-1]:
+            target = target[key]
+        target[path[-1]] = value
+
+    return change
+
+
+def drop(key: str) -> Callable[[dict[str, Any]], None]:
+    return lambda document: document.pop(key)
+
+
+HUGE = 10**30
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (put("format", value="onnx"), "is no description of a legonn module"),
+        (
+            put("format_version", value=2),
+            "version 2, and this legonn reads version 1: install a newer",
+        ),
+        (put("format_version", value=0), "version 0, and this legonn reads version 1: install the"),
+        (put("format_version", value=None), "has format version None"),
+        (put("extra", value=1), "missing or unknown keys: extra"),
+        (drop("parameters"), "missing or unknown keys: parameters"),
+        (put("kind", value="vocoder"), "kind is 'vocoder'; legal are encoder, bridge, decoder"),
+        (put("kind", value=["encoder"]), "kind is"),
+        (put("kind", value="decoder"), "a decoder has an interface 'reads'"),
+        (put("reads", value={}), "a.* has no interface 'reads'"),
+        (put("writes", value=None), "a.* has an interface 'writes'"),
+        (put("writes", value=3), "writes is 3, a int"),
+        (put("writes", "blank", value="0"), "is no interface description: blank is '0'"),
+        (put("writes", "flavour", value="sweet"), "is no interface description"),
+        (put("writes", "positions_per_token", value=[1, 2]), "is no interface description"),
+        (put("writes", "tokenizer_sha256", value="00"), "and bpe.model disagree on the tokenizer"),
+        (put("target", value={}), "describes no tokens"),
+        (put("source", value=None), "describes no tokens"),
+        (put("target", "token_type", value="char"), "token type char with sentencepiece model"),
+        (put("target", "token_type", value={}), "token type is {}"),
+        (put("config", "encoder", value="os.system"), "encoder is 'os.system'"),
+        (put("config", "system", value="lego"), "configuration of a encoder has no system"),
+        (put("config", "encoder_conf", value=[]), "encoder_conf is \\[\\]; it wants a mapping"),
+        (put("config", "encoder_conf", "width", value=32), "doesn't belong to its module.yaml"),
+        (put("config", "encoder_conf", "width", value=HUGE), "is the most"),
+        (put("config", "encoder_conf", "width", value="16"), "width is '16'; it wants a int"),
+        (put("config", "encoder_conf", "layers_before", value=10**6), "256 is the most"),
+        (put("config", "encoder_conf", "layers_before", value=2), "is missing.*in all"),
+        (put("config", "encoder_conf", "layers_before", value=0), "is in excess.*in all"),
+        (put("config", "encoder_conf", "length_ratio", value=float("nan")), "length_ratio is nan"),
+        (put("weights_sha256", value="00"), "doesn't hold the weights that"),
+        (put("files", "../../evil", value="00"), "names files that a module doesn't have"),
+        (put("files", "tokens.txt", value=3), "tokens.txt is damaged or was changed"),
+        (put("provenance", "parents", value=[{}]), "is no parent"),
+        (put("provenance", "training_set", value=[3]), "training_set names what is no text"),
+        (put("scores", value=[{"score": "high"}]), "a score is not legal"),
+    ],
+)
+def test_a_hostile_description_is_refused(
+    folder: Path, change: Callable[[dict[str, Any]], None], message: str
+) -> None:
+    reseal(folder, change)
+    with pytest.raises(ConfigError, match=message):
+        read_module(folder)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("a: &a [1]\nb: *a\n", "uses a YAML alias"),
+        ("[" * 5000 + "]" * 5000, "nested deeper"),
+        ("!!python/object/apply:os.system ['true']", "can't be read as YAML"),
+        ("a: [", "can't be read as YAML"),
+        ("- a", "is no description of a legonn module"),
+        ("# " + "x" * 5_000_000, "is larger than any module description"),
+    ],
+)
+def test_hostile_yaml_is_refused(folder: Path, text: str, message: str) -> None:
+    write_sealed(folder / DESCRIPTION, text)
+    with pytest.raises(ConfigError, match=message):
+        read_module(folder)
+
+
+def safetensors(header: Any, body: bytes = b"", length: int | None = None) -> bytes:
+    text = json.dumps(header).encode()
+    return struct.pack("<Q", len(text) if length is None else length) + text + body
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (safetensors({}, length=2**60), "is no safetensors file"),
+        (
+            safetensors({"a": {"dtype": "F32", "shape": [2**40], "data_offsets": [0, 4]}}, b"1234"),
+            "",
+        ),
+        (
+            safetensors({"a": {"dtype": "I64", "shape": [1], "data_offsets": [0, 8]}}, b"12345678"),
+            "",
+        ),
+        (safetensors({}), "is missing"),
+        (pickle.dumps({"a": 1}), "is no safetensors file"),
+        (b"\x00" * 8, "is no safetensors file"),
+    ],
+)
+def test_hostile_weights_are_refused(folder: Path, content: bytes, message: str) -> None:
+    (folder / "model.safetensors").write_bytes(content)
+    reseal(folder, lambda document: None)
+    with pytest.raises(ConfigError, match=f"model.safetensors.*{message}"):
+        read_module(folder)
+
+
+def test_integers_in_place_of_weights_are_refused(folder: Path) -> None:
+    from safetensors.torch import load_file, save_file
+
+    path = folder / "model.safetensors"
+    weights = load_file(path)
+    weights["head.linear.bias"] = weights["head.linear.bias"].to(torch.int32)
+    save_file(weights, path)
+    reseal(folder, lambda document: None)
+    with pytest.raises(ConfigError, match="head.linear.bias holds I32"):
+        read_module(folder)
+
+
+def archive(path: Path, members: dict[str, bytes], *, kind: int = zipfile.ZIP_STORED) -> Path:
+    with zipfile.ZipFile(path, "w", kind) as file:
+        for name, content in members.items():
+            file.writestr(name, content)
+    return path
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "../evil.txt",
+        "/etc/evil.txt",
+        "a/../../evil.txt",
+        "sub/tokens.txt",
+        "evil.py",
+        "tokens.txt/",
+    ],
+)
+def test_nothing_climbs_out_of_an_archive(tmp_path: Path, cache: Path, name: str) -> None:
+    path = archive(tmp_path / "d.zip", {name: b"x"})
+    before = sorted(tmp_path.rglob("*"))
+    with pytest.raises(ConfigError, match="holds what a module doesn't"):
+        read_module(path)
+    new = [p for p in sorted(tmp_path.rglob("*")) if p not in before]
+    assert [p for p in new if p.is_file()] == []
+
+
+def test_an_archive_that_swells_is_not_unpacked(tmp_path: Path) -> None:
+    content = {"tokens.txt": b"a" * 2_000_000}
+    path = archive(tmp_path / "d.zip", content, kind=zipfile.ZIP_DEFLATED)
+    assert path.stat().st_size < 10_000
+    with pytest.raises(ConfigError, match="tokens.txt swells too much"):
+        read_module(path)
+
+
+def test_an_archive_with_a_name_twice_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "d.zip"
+    with zipfile.ZipFile(path, "w") as file, pytest.warns(UserWarning, match="Duplicate name"):
+        file.writestr("tokens.txt", "a")
+        file.writestr("tokens.txt", "b")
+    with pytest.raises(ConfigError, match="holds what a module doesn't: a name twice"):
+        read_module(path)
+
+
+def test_a_link_in_an_archive_becomes_a_file(folder: Path, tmp_path: Path) -> None:
+    path = tmp_path / "d.zip"
+    with zipfile.ZipFile(path, "w") as file:
+        for member in sorted(folder.iterdir()):
+            info = zipfile.ZipInfo(member.name)
+            if member.name == "tokens.txt":
+                info.external_attr = 0o120777 << 16
+            file.writestr(info, member.read_bytes())
+    read_module(path)  # its content is what the link would have named: the tokens, intact
+    assert not any(p.is_symlink() for p in (tmp_path / "cache").rglob("*"))
+
+
+def test_a_pickle_in_place_of_weights_runs_nothing(folder: Path, tmp_path: Path) -> None:
+    class Bomb:
+        def __reduce__(self) -> tuple[Any, tuple[str]]:
+            return os.mkdir, (str(tmp_path / "executed"),)
+
+    stream = io.BytesIO()
+    torch.save({"a": Bomb()}, stream)
+    (folder / "model.safetensors").write_bytes(stream.getvalue())
+    reseal(folder, lambda document: None)
+    with pytest.raises(ConfigError, match="is no safetensors file"):
+        read_module(folder)
+    assert not (tmp_path / "executed").exists()
+
+
+def test_sizes_are_checked_before_memory_is_taken(folder: Path) -> None:
+    """A description that asks for 200 layers of 16,000 units, 600 GB: refused at once, in little memory."""
+    wide = {"width": 16000, "heads": 1, "feedforward": 65536, "layers_before": 200}
+    reseal(folder, put("config", "encoder_conf", value=wide))
+    code = (
+        "import resource, sys\n"
+        "from pathlib import Path\n"
+        "from legonn.errors import ConfigError\n"
+        "from legonn.module import read_module\n"
+        "import torch, safetensors.torch, legonn.part\n"
+        "before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss\n"
+        "try: read_module(Path(sys.argv[1]))\n"
+        "except ConfigError as error: print(error)\n"
+        "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(folder)], capture_output=True, text=True, check=True
+    )
+    *message, kilobytes = done.stdout.splitlines()
+    assert "doesn't belong to its module.yaml" in message[-1]
+    assert int(kilobytes) < 200_000
+
+
+def test_a_description_is_read_without_the_weights(folder: Path) -> None:
+    document, where = describe(folder)
+    assert where == folder and document["kind"] == "encoder"
+    assert document["parameters"] == read_module(folder).parameters()
+
+
+def test_a_moved_folder_is_the_same_module(folder: Path, tmp_path: Path) -> None:
+    moved = Path(shutil.move(folder, tmp_path / "elsewhere"))
+    assert read_module(moved).kind == "encoder"
