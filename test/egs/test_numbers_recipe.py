@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from legonn.data.folder import read_text
+from legonn.module import describe
 
 SYSTEMS = {
     "De-En": "exp/de_en/decode/test_de_en",
@@ -33,7 +34,7 @@ def test_stages_that_do_nothing_say_why(first_run: Any) -> None:
     for what in (
         "stage 2: speed perturbation is skipped: this recipe reads text",
         "stages 6-9: the language model is skipped",
-        "stages 14-15: packing and publishing are skipped",
+        "stage 15: publishing is skipped",
     ):
         assert what in first_run[1]
 
@@ -65,6 +66,64 @@ def test_scores_are_recorded_with_what_makes_them(finished: Any, system: str, fo
         assert (score["seed"] is None) == (score["train_seconds"] is None) == composed
     everything = json.loads((finished.folder / "exp/results.json").read_text())
     assert [s for s in everything if s["system"] == system] == scores
+
+
+@pytest.mark.parametrize("name", ["de_en", "ro_en"])
+def test_parts_are_packed_with_their_scores(finished: Any, name: str) -> None:
+    folder = finished.folder / f"exp/{name}/modules"
+    assert sorted(path.name for path in folder.glob("[!.]*")) == [
+        f"{name}_decoder",
+        f"{name}_encoder",
+    ]
+    for path in folder.glob("[!.]*"):
+        document, _ = describe(path)
+        assert [score["metric"] for score in document["scores"]] == ["exact", "bleu"]
+
+
+def test_a_new_encoder_learns_before_a_modules_frozen_decoder(again: Any) -> None:
+    """Romanian, with the module as its token list; the report names the module's hash."""
+    decoder = "exp/de_en/modules/de_en_decoder"
+    sets = "--train_set train_ro_en --valid_set val_ro_en --test_sets test_ro_en"
+    languages = "--src_lang ro --tgt_lang en --bpemode bpe --src_nbpe 50 --token_tag 80"
+    options = (
+        f"--stage 10 --token_listdir {decoder} --pretrained_decoder {decoder} --freeze decoder"
+    )
+    training = [
+        "--lego_config",
+        "conf/tiny.yaml",
+        "--num_threads",
+        "1",
+        "--lego_args",
+        "--max_epoch 1",
+    ]
+    words = [*sets.split(), *languages.split(), *options.split(), *training]
+    printed = again.run(*words, script="../../TEMPLATE/lego1/lego.sh")
+    (experiment,) = again.folder.glob(
+        "exp/lego_tiny_ro_en_max_epoch_1_from_de_en_decoder_freeze_decoder"
+    )
+    digest = describe(again.folder / decoder)[0]["weights_sha256"]
+    assert f"frozen: decoder {decoder} unchanged, SHA-256 {digest}" in printed
+    (packed,) = experiment.glob("modules/*_decoder")
+    assert describe(packed)[0]["weights_sha256"] == digest
+    assert "config.yaml" in {path.name for path in experiment.iterdir()}
+    assert len((experiment / "decode/test_ro_en/text").read_text().splitlines()) == 6
+    once_more = again.run(*words, script="../../TEMPLATE/lego1/lego.sh")
+    assert f"up to date: {experiment.relative_to(again.folder)}/.done" in once_more
+
+
+def test_modules_are_decoded_like_experiments(again: Any) -> None:
+    encoder, decoder = (
+        f"exp/{x}_en/modules/{x}_en_{y}" for x, y in (("ro", "encoder"), ("de", "decoder"))
+    )
+    sets = "--train_set train_ro_en --valid_set val_ro_en --test_sets test_ro_en"
+    words = f"{sets} --src_lang ro --tgt_lang en --stage 12 --skip_train true"
+    parts = ["--pretrained_encoder", encoder, "--pretrained_decoder", decoder]
+    decoding = ["--inference_config", "conf/decode.yaml"]
+    printed = again.run(*words.split(), *parts, *decoding, script="../../TEMPLATE/lego1/lego.sh")
+    assert "nothing to pack: legonn compose makes an experiment of these parts" in printed
+    found = again.folder / "exp/compose_ro_en_encoder_de_en_decoder/decode/test_ro_en/text"
+    wanted = again.folder / "exp/compose_ro_en_de_en/decode/test_ro_en/text"
+    assert found.read_text() == wanted.read_text()
 
 
 def test_both_languages_share_the_english_tokens(finished: Any) -> None:
@@ -190,7 +249,10 @@ def lego(*more: str) -> list[str]:
         (lego("--launcher", "mpi"), "--launcher mpi: give espnet or torchrun"),
         (lego("--num_procs", "2"), "--num_procs 2: add --launcher torchrun"),
         (lego("--token_type", "phone"), "--token_type phone: give bpe, char or word"),
-        (lego("--pretrained_decoder", "exp/x"), "add --skip_train true"),
+        (
+            lego("--stage", "11", "--pretrained_decoder", "exp/x"),
+            "dump/raw/train_de_en/text.tc.de is missing: run stages 1 to 4",
+        ),
         (
             lego("--pretrained_decoder", "exp/x", "--skip_train", "true"),
             "a composition needs --pretrained_encoder and --pretrained_decoder",
@@ -199,7 +261,7 @@ def lego(*more: str) -> list[str]:
         (lego("--stage", "4"), "dump/raw/org/train_de_en/.done is missing: run stage 3"),
         (lego("--stage", "5"), "dump/raw/train_de_en/.done is missing: run stage 4"),
         (lego("--stage", "11"), "dump/raw/train_de_en/text.tc.de is missing: run stages 1 to 4"),
-        (lego("--stage", "12"), "config.yaml is missing: it is no experiment"),
+        (lego("--stage", "12"), "config.yaml is missing: it is no experiment and no module"),
     ],
 )
 def test_wrong_options_are_told_before_any_work(

@@ -13,6 +13,7 @@ export LEGONN_RECIPE_PID=$$ # launchers end their jobs when the recipe is killed
 . "${utils}/stages_data.sh"
 . "${utils}/stages_train.sh"
 . "${utils}/stages_decode.sh"
+. "${utils}/stages_pack.sh"
 
 # General
 stage=1
@@ -65,8 +66,11 @@ inference_model=
 pretrained_encoder=
 pretrained_bridge=
 pretrained_decoder=
+freeze=
 compare_with=
 score_args=
+# Modules
+pack_args=
 
 # shellcheck disable=SC2329 # parse_options calls it
 help_message() {
@@ -80,9 +84,12 @@ the recipe's settings; what you give run.sh goes on to it. Hyphens and underscor
   ./run.sh --stage 12 --inference_args "--beam_size 10"
   ./run.sh --skip_train true --pretrained_encoder exp/A --pretrained_decoder exp/B
                                                decode with A's encoder and B's decoder, untouched
+  ./run.sh --pretrained_encoder exp/A --pretrained_decoder modules/B_decoder --freeze decoder
+                                               train from there; the decoder stays as it is
 
 Stages: 1 data, 2 speed perturbation (none: text), 3 format, 4 filter, 5 token lists, 6-9 language
-model (none), 10 statistics, 11 training, 12 decoding, 13 scoring, 14-15 modules (not yet).
+model (none), 10 statistics, 11 training, 12 decoding, 13 scoring, 14 packing into modules,
+15 publishing (not yet).
 
 General
   --stage N --stop_stage N   first and last stage (1, 15)
@@ -112,13 +119,19 @@ Token lists
 Training
   --lego_config F            YAML (conf/train.yaml)      --lego_args "..."   more arguments
   --lego_tag T --lego_exp D --lego_stats_dir D    name or folder of the experiment, its statistics
+  --pretrained_encoder M --pretrained_bridge M --pretrained_decoder M    M: a module, an exp folder,
+                             or exp:checkpoint. Training starts from them; what they are is theirs,
+                             how they are trained (dropout ...) is --lego_config's. A module's folder
+                             is a --token_listdir, too. With --skip_train true, no training at all:
+                             stages 12 and 13 use their composition
+  --freeze "PART ..."        encoder, bridge, decoder: those stay as they are, bit for bit
 Decoding and scoring
   --inference_config F --inference_args "..." --inference_tag T
   --inference_model F        checkpoint in the experiment's folder (the average of the best)
-  --pretrained_encoder E --pretrained_bridge E --pretrained_decoder E    E: exp folder, or
-                             exp:checkpoint; with --skip_train true, decode their composition
   --compare_with "[NAME=]D ..."    decoding folders of other systems, for paired bootstrap
   --score_args "..."         passed to legonn.bin.score
+Modules
+  --pack_args "..."          passed to legonn.bin.pack; modules go to the experiment's modules/
 
 Launchers: CMD_BACKEND=local|slurm, see cmd.sh.
 EOF
@@ -130,7 +143,7 @@ parse_options "stage stop_stage skip_train ngpu num_nodes num_threads launcher
     min_text_length max_text_length token_type nbpe src_nbpe tgt_nbpe bpemode character_coverage
     joint_tokens token_tag token_listdir src_token_listdir lego_config lego_args lego_tag lego_exp
     lego_stats_dir inference_config inference_args inference_tag inference_model pretrained_encoder
-    pretrained_bridge pretrained_decoder compare_with score_args" "$@"
+    pretrained_bridge pretrained_decoder freeze compare_with score_args pack_args" "$@"
 
 for name in train_set valid_set test_sets src_lang tgt_lang; do
     [ -n "${!name}" ] || die "--${name} is not set: a recipe's run.sh gives it (see --help)"
@@ -173,8 +186,6 @@ tag_of() { # tag_of ARGS: arguments as part of a file name
     [ -z "$1" ] || printf '_%s' "$(sed -e 's/--//g' -e 's/[^A-Za-z0-9.,_-]/_/g' <<<"$1")"
 }
 
-: "${lego_tag:=$(basename "${lego_config}" .yaml)_${src_lang}_${tgt_lang}$(tag_of "${lego_args}")}"
-: "${lego_exp:=${expdir}/lego_${lego_tag}}"
 : "${lego_stats_dir:=${expdir}/lego_stats_${train_set}_$(basename "${src_list}")_$(basename "${tgt_list}")}"
 list_files=("${src_list}/tokens.txt" "${src_list}/bpe.model" "${tgt_list}/tokens.txt" "${tgt_list}/bpe.model")
 training_texts=("${raw}/${train_set}/${src_file}" "${raw}/${train_set}/${tgt_file}"
@@ -192,21 +203,32 @@ task_options=(
     --valid_data_path_and_name_and_type "${training_texts[3]},text,text"
 )
 
-if [ -n "${pretrained_encoder}${pretrained_bridge}${pretrained_decoder}" ]; then
-    "${skip_train}" || die "training from pretrained parts isn't there yet: add --skip_train true" \
-        "to decode their composition"
+parts=()
+system_options=()
+origin=
+for part in encoder bridge decoder; do
+    pretrained=pretrained_${part}
+    [ -n "${!pretrained}" ] || continue
+    parts+=("${!pretrained}")
+    origin+=_$(part_name "${!pretrained}")
+    task_options+=("--${pretrained}" "$(with_model "${!pretrained}")")
+    system_options+=("--${part}" "$(with_model "${!pretrained}")")
+done
+# shellcheck disable=SC2206
+[ -z "${freeze}" ] || task_options+=(--freeze ${freeze})
+
+: "${lego_tag:=$(basename "${lego_config}" .yaml)_${src_lang}_${tgt_lang}$(tag_of "${lego_args}")}"
+composed=false
+if [ -n "${origin}" ] && "${skip_train}"; then
     [ -n "${pretrained_encoder}" ] && [ -n "${pretrained_decoder}" ] ||
         die "a composition needs --pretrained_encoder and --pretrained_decoder"
-    parts=("${pretrained_encoder}" ${pretrained_bridge:+"${pretrained_bridge}"} "${pretrained_decoder}")
-    composition=compose
-    for part in "${parts[@]}"; do composition+=_$(experiment_name "${part}"); done
-    decode_exp=${expdir}/${composition}
-    system_options=(--encoder "$(with_model "${pretrained_encoder}")")
-    [ -z "${pretrained_bridge}" ] || system_options+=(--bridge "$(with_model "${pretrained_bridge}")")
-    system_options+=(--decoder "$(with_model "${pretrained_decoder}")")
+    composed=true
+    decode_exp=${expdir}/compose${origin}
+    decoded=("${parts[@]}")
 else
-    parts=("${lego_exp}")
+    : "${lego_exp:=${expdir}/lego_${lego_tag}${origin:+_from${origin}}$(tag_of "${freeze:+freeze_${freeze}}")}"
     decode_exp=${lego_exp}
+    decoded=("${lego_exp}")
     system_options=(--system "$(with_model "${lego_exp}")")
 fi
 : "${inference_tag:=$(basename "${inference_config:-decode}" .yaml)$(tag_of "${inference_args}")${inference_model:+_$(basename "${inference_model}" .pth)}}"
@@ -264,8 +286,12 @@ run_stages() {
         log "stage 13: scoring"
         stage_score
     fi
-    if wanted 14 || wanted 15; then
-        log "stages 14-15: packing and publishing are skipped: they come with module files"
+    if wanted 14; then
+        log "stage 14: packing"
+        stage_pack
+    fi
+    if wanted 15; then
+        log "stage 15: publishing is skipped: it isn't there yet"
     fi
     log "done"
 }

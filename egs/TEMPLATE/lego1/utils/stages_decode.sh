@@ -3,26 +3,35 @@
 # shellcheck disable=SC2154 # variables are lego.sh's
 
 # ---- Stages 12 and 13: decoding, scoring ---------------------------------------------------------
-experiment_name() { # experiment_name EXP[:CHECKPOINT]
+part_name() { # part_name M: of a module's folder or file, or of EXP[:CHECKPOINT], in a file name
     local folder=${1%%:*} checkpoint=
     [ "${folder}" = "$1" ] || checkpoint=_$(basename "${1#*:}" .pth)
-    echo "$(basename "${folder}")${checkpoint}"
+    echo "$(basename "${folder}" .zip)${checkpoint}"
 }
 
-with_model() { # with_model EXP[:CHECKPOINT]: with --inference_model where no checkpoint is named
+is_module() { # is_module M: a folder with a description, or a file
+    [ -f "$1" ] || [ -f "$1/module.yaml" ]
+}
+
+with_model() { # with_model M: of an experiment, with --inference_model where no checkpoint is named
     case "$1" in
         *:*) echo "$1" ;;
-        *) echo "$1${inference_model:+:${inference_model}}" ;;
+        *) if is_module "$1"; then echo "$1"; else echo "$1${inference_model:+:${inference_model}}"; fi ;;
     esac
 }
 
-checkpoint_sums() { # checkpoint_sums EXP[:CHECKPOINT]: what a decoding depends on
+checkpoint_sums() { # checkpoint_sums M: what a decoding, or a training from it, depends on
     local folder=${1%%:*}
-    need "${folder}/config.yaml" "it is no experiment; run stage 11, or mend the name"
-    if [ "${folder}" != "$1" ]; then
+    if [ -f "$1" ]; then
+        sums "$1"
+    elif is_module "$1"; then
+        sums "$1/module.yaml" # holds the hashes of the others
+    elif [ "${folder}" != "$1" ]; then
+        need "${folder}/config.yaml" "it is no experiment and no module; run stage 11, or mend the name"
         need "${folder}/${1#*:}" "no such checkpoint in ${folder}"
         sums "${folder}/config.yaml" "${folder}/${1#*:}"
     else
+        need "${folder}/config.yaml" "it is no experiment and no module; run stage 11, or mend the name"
         find "${folder}" -maxdepth 1 -name '*.pth' ! -name checkpoint.pth | LC_ALL=C sort |
             xargs sha256sum "${folder}/config.yaml" --
     fi
@@ -60,7 +69,7 @@ stage_decode() {
     [ -z "${inference_config}" ] || need "${inference_config}" "--inference_config names a YAML file"
     key="args=${inference_args} system=${system_options[*]}"
     [ -z "${inference_config}" ] || key+=$'\n'$(settings "${inference_config}")
-    for part in "${parts[@]}"; do
+    for part in "${decoded[@]}"; do
         part=$(with_model "${part}")
         key+=$'\n'$(checkpoint_sums "${part}")
     done
@@ -87,7 +96,7 @@ baselines() { # baselines SET: --compare_with as NAME=FILE lines for legonn.bin.
 stage_score() {
     local set folder more compared facts=
     # A composition has parents, not a training of its own.
-    [ -n "${pretrained_encoder}" ] || facts=$("${utils}/training_facts.py" "${lego_exp}")
+    "${composed}" || facts=$("${utils}/training_facts.py" "${lego_exp}")
     for set in ${test_sets}; do
         folder=${decode_exp}/${inference_tag}/${set}
         need "${folder}/.done" "run stage 12"

@@ -139,11 +139,15 @@ training_failed() {
 }
 
 stage_train() {
-    local key stamp
+    local key stamp part
     need_training_data
     need "${lego_stats_dir}/.done" "run stage 10"
     key="lego_args=${lego_args}"$'\n'$(settings "${lego_config}")$'\n'
     key+=$(sums "${training_texts[@]}" "${list_files[@]}")
+    [ -z "${freeze}" ] || key+=$'\n'"freeze=${freeze}"
+    for part in ${parts[@]+"${parts[@]}"}; do
+        key+=$'\n'$(checkpoint_sums "$(with_model "${part}")")
+    done
     for stamp in "${lego_exp}/.done" "${lego_exp}/.begun"; do
         if [ -f "${stamp}" ] && ! stamp_is "${stamp}" "${key}"; then
             stamp_difference "${stamp}" "${key}" >&2
@@ -155,5 +159,6 @@ stage_train() {
     write_rerun_script
     stamp_write "${lego_exp}/.begun" "${key}"
     once "${lego_exp}/.done" "${key}" train
+    [ -z "${freeze}" ] || grep -ho 'frozen: .*' "${lego_exp}/train.log" | sort -u
     log "experiment: ${lego_exp}; again: ${lego_exp}/run.sh"
 }
