@@ -363,7 +363,7 @@ def _like(default: Any, value: Any, name: str) -> Any:
 
 def _part(registry: Mapping[str, Any], config: Mapping[str, Any], part: str, default: str) -> Any:
     name = config.get(part) or default
-    if name not in registry:
+    if not isinstance(name, str) or name not in registry:
         raise ConfigError(f"{part} is {name!r}; legal are {', '.join(registry)}")
     return parse(registry[name], config.get(f"{part}_conf"), f"{part}_conf")
 

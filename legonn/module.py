@@ -12,8 +12,10 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
+import struct
 import tempfile
 import zipfile
+import zlib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -489,6 +491,10 @@ def cache_folder() -> Path:
     return Path(named) if named else Path(home) / "legonn"
 
 
+# What zipfile raises for damaged archives, beside Python's own errors.
+BAD_ARCHIVE = (zipfile.BadZipFile, zlib.error, struct.error)
+
+
 def _unzip(path: Path) -> Path:
     """Unpack into the cache, under the file's own hash, once."""
     _check_lookalike(path)
@@ -504,7 +510,9 @@ def _unzip(path: Path) -> Path:
                 (work / info.filename).write_bytes(archive.read(info))
         if not folder.exists():
             work.rename(folder)
-    except (zipfile.BadZipFile, OSError, EOFError, NotImplementedError, RuntimeError) as error:
+    except ConfigError:
+        raise
+    except (*BAD_ARCHIVE, OSError, EOFError, RuntimeError, ValueError, OverflowError) as error:
         raise ConfigError(f"{path} is no module file, or a damaged one: {error}") from error
     finally:
         shutil.rmtree(work, ignore_errors=True)
@@ -520,6 +528,8 @@ def _members(archive: zipfile.ZipFile, path: Path) -> list[zipfile.ZipInfo]:
         shown = ", ".join(map(repr, strange[:3])) or "a name twice"
         raise ConfigError(f"{path} holds what a module doesn't: {shown}. It was not unpacked.")
     for info in members:
+        if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+            raise ConfigError(f"{path}: {info.filename} is packed in a way that no module is")
         if info.file_size > MOST_COMPRESSION * max(info.compress_size, 1):
             raise ConfigError(f"{path}: {info.filename} swells too much. It was not unpacked.")
     return members

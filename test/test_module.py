@@ -408,6 +408,24 @@ def test_an_archive_that_swells_is_not_unpacked(tmp_path: Path) -> None:
         read_module(path)
 
 
+@pytest.mark.parametrize("kind", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_an_archive_of_another_packing_is_refused(tmp_path: Path, kind: int) -> None:
+    path = archive(tmp_path / "d.zip", {"tokens.txt": b"a"}, kind=kind)
+    with pytest.raises(ConfigError, match="tokens.txt is packed in a way that no module is"):
+        read_module(path)
+
+
+def test_damaged_packing_is_refused(folder: Path, tmp_path: Path) -> None:
+    members = {p.name: p.read_bytes() for p in folder.iterdir()}
+    path = archive(tmp_path / "d.zip", members, kind=zipfile.ZIP_DEFLATED)
+    content = bytearray(path.read_bytes())
+    for place in range(200, 400):
+        content[place] = 0xFF
+    path.write_bytes(bytes(content))
+    with pytest.raises(ConfigError, match="d.zip is no module file, or a damaged one"):
+        read_module(path)
+
+
 def test_an_archive_with_a_name_twice_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "d.zip"
     with zipfile.ZipFile(path, "w") as file, pytest.warns(UserWarning, match="Duplicate name"):
