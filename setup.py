@@ -21,6 +21,8 @@ REQUIRED = {
     "kaldiio>=2.18,<3": "Kaldi archives",
     "num2words>=0.5.14,<0.6": "the numbers recipe makes its own data",
     "pyyaml>=6.0,<7": "configurations, interface.yaml, module.yaml",
+    "huggingface_hub>=1.33,<2": "modules on the Hub: download, cache, upload",
+    "httpx>=0.28,<0.29": "what huggingface_hub raises when the network fails",
     "safetensors>=0.8,<0.9": "weights of modules: tensors, and nothing that runs",
     # training, looked at
     "tensorboard>=2.16,<3": "the Trainer's curves",

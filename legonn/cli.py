@@ -22,6 +22,7 @@ VERBS = {
     "decode": "translate with a trained system, or one composed of two systems' parts",
     "pack": "turn an experiment's parts into modules",
     "inspect": "what a module is, what it fits, where it comes from",
+    "publish": "put a module on the Hugging Face Hub",
     "compose": "join parts of different origin into a system",
     "score": "BLEU, chrF, TER or exact match, with intervals; compare systems",
     "report": "render a RESULTS.md from the scores in a results.json",

@@ -30,6 +30,7 @@ __all__ = [
     "KINDS",
     "describe",
     "is_module",
+    "read_description",
     "read_module",
     "write_module",
 ]
@@ -224,7 +225,7 @@ def describe(path: Path) -> tuple[dict[str, Any], Path]:
         Naming the file that is absent, damaged, or of another version.
     """
     folder = _unzip(path) if path.is_file() else path
-    document = _read_description(folder / DESCRIPTION)
+    document = read_description(folder / DESCRIPTION)
     for name, wanted in document["files"].items():
         _check_file(folder / name, wanted)
     unlisted = [
@@ -283,7 +284,14 @@ def read_module(path: Path) -> Any:
     return part
 
 
-def _read_description(path: Path) -> dict[str, Any]:
+def read_description(path: Path) -> dict[str, Any]:
+    """Read and check a module.yaml, without the files that it names.
+
+    Raises
+    ------
+    ConfigError
+        If it is absent, damaged, or of another version.
+    """
     if not path.exists():
         raise ConfigError(f"{path.parent} is no module: it has no {path.name}")
     _check_lookalike(path)

@@ -119,7 +119,7 @@ class System:
         Parameters
         ----------
         encoder, decoder : str or Path
-            Module folders or files, or experiments, as `load_part` takes them. The encoder brings its length
+            Modules or experiments, as `load_part` takes them. The encoder brings its length
             controller and head, the decoder its ingestor.
         bridges : sequence
             The same for what goes in between, in the order of the chain.
@@ -367,7 +367,7 @@ def load_part(spec: str | Path, kind: str) -> Part:
     Parameters
     ----------
     spec : str or Path
-        A module's folder or file; an experiment's folder; `exp/x:valid.acc.best.pth`.
+        A module's folder or file, or `hf:owner/name`; an experiment's folder; `exp/x:valid.acc.best.pth`.
     kind : {"encoder", "bridge", "decoder"}
         What is wanted of it.
 
@@ -376,10 +376,11 @@ def load_part(spec: str | Path, kind: str) -> Part:
     ConfigError
         If it is another kind of module, has no such part, or is damaged.
     """
+    from legonn.hub import is_hub_name, locate
     from legonn.module import is_module, read_module
 
-    if is_module(Path(spec)):
-        part = read_module(Path(spec))
+    if is_hub_name(spec) or is_module(Path(spec)):
+        part = dataclasses.replace(read_module(locate(spec)), name=str(spec))
         if part.kind != kind:
             raise ConfigError(f"{spec} is a module of kind {part.kind}, and {kind} is wanted")
         return part

@@ -11,7 +11,8 @@ from pathlib import Path
 __all__ = ["get_parser", "main"]
 
 EPILOG = """\
-M is a module's folder or file, an experiment, or one checkpoint of it (exp/x:valid.acc.best.pth).
+M is a module (folder, file, or hf:owner/name on the Hugging Face Hub), an experiment, or one checkpoint of it
+(exp/x:valid.acc.best.pth).
 
 example:
   legonn compose --encoder modules/fr_encoder --decoder modules/de_decoder --output exp/fr_de

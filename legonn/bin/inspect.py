@@ -27,21 +27,22 @@ def get_parser() -> argparse.ArgumentParser:
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("modules", nargs="+", type=Path, metavar="M", help="folder or file")
+    parser.add_argument("modules", nargs="+", metavar="M", help="folder, file, or hf:owner/name")
     return parser
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Print one block a module; reads no weights."""
     args = get_parser().parse_args(argv)
+    from legonn.hub import locate
     from legonn.module import describe
 
     looked = []
-    for path in args.modules:
-        document, folder = describe(path)
+    for name in args.modules:
+        document, folder = describe(locate(name))
         sides = interfaces(document, folder)
-        print("\n".join(screen(path, document, folder, sides)), end="\n\n")
-        looked.append((path, sides))
+        print("\n".join(screen(name, document, folder, sides)), end="\n\n")
+        looked.append((name, sides))
     print("\n".join(fits(looked)) if len(looked) > 1 else "", end="")
     return 0
 
@@ -63,7 +64,7 @@ def interfaces(document: Mapping[str, Any], folder: Path) -> dict[str, Any]:
 
 
 def screen(
-    path: Path, document: Mapping[str, Any], folder: Path, sides: Mapping[str, Any]
+    name: str, document: Mapping[str, Any], folder: Path, sides: Mapping[str, Any]
 ) -> list[str]:
     """The lines about one module."""
     from legonn.module import WEIGHTS
@@ -83,24 +84,24 @@ def screen(
             for parent in provenance.get("parents") or []
         ),
     }
-    lines = [f"{path}"]
-    lines += [f"  {name:<11} {text}" for name, text in rows.items() if text]
+    lines = [name]
+    lines += [f"  {row:<11} {text}" for row, text in rows.items() if text]
     scores = [_score(score) for score in document["scores"]]
     return lines + [f"  {'scores' if i == 0 else '':<11} {text}" for i, text in enumerate(scores)]
 
 
-def fits(looked: Sequence[tuple[Path, Mapping[str, Any]]]) -> list[str]:
+def fits(looked: Sequence[tuple[str, Mapping[str, Any]]]) -> list[str]:
     """A line for each module that another one can be put behind."""
     lines = []
-    for path, sides in looked:
+    for name, sides in looked:
         if "writes" in sides:
             mark = sides["writes"].fingerprint()
             behind = [
-                str(other)
+                other
                 for other, theirs in looked
                 if "reads" in theirs and theirs["reads"].fingerprint() == mark
             ]
-            lines.append(f"{path} fits {', '.join(behind) or 'none of the others'}\n")
+            lines.append(f"{name} fits {', '.join(behind) or 'none of the others'}\n")
     return lines
 
 

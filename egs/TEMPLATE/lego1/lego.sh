@@ -71,6 +71,7 @@ compare_with=
 score_args=
 # Modules
 pack_args=
+hub_name=
 
 # shellcheck disable=SC2329 # parse_options calls it
 help_message() {
@@ -89,7 +90,7 @@ the recipe's settings; what you give run.sh goes on to it. Hyphens and underscor
 
 Stages: 1 data, 2 speed perturbation (none: text), 3 format, 4 filter, 5 token lists, 6-9 language
 model (none), 10 statistics, 11 training, 12 decoding, 13 scoring, 14 packing into modules,
-15 publishing (not yet).
+15 publishing them (with --hub_name).
 
 General
   --stage N --stop_stage N   first and last stage (1, 15)
@@ -119,8 +120,8 @@ Token lists
 Training
   --lego_config F            YAML (conf/train.yaml)      --lego_args "..."   more arguments
   --lego_tag T --lego_exp D --lego_stats_dir D    name or folder of the experiment, its statistics
-  --pretrained_encoder M --pretrained_bridge M --pretrained_decoder M    M: a module, an exp folder,
-                             or exp:checkpoint. Training starts from them; what they are is theirs,
+  --pretrained_encoder M --pretrained_bridge M --pretrained_decoder M    M: a module, hf:owner/name,
+                             an exp folder, or exp:checkpoint. Training starts from them; what they are is theirs,
                              how they are trained (dropout ...) is --lego_config's. A module's folder
                              is a --token_listdir, too. With --skip_train true, no training at all:
                              stages 12 and 13 use their composition
@@ -132,6 +133,7 @@ Decoding and scoring
   --score_args "..."         passed to legonn.bin.score
 Modules
   --pack_args "..."          passed to legonn.bin.pack; modules go to the experiment's modules/
+  --hub_name hf:OWNER/NAME   on the Hugging Face Hub: they become hf:OWNER/NAME-encoder, -decoder
 
 Launchers: CMD_BACKEND=local|slurm, see cmd.sh.
 EOF
@@ -143,7 +145,8 @@ parse_options "stage stop_stage skip_train ngpu num_nodes num_threads launcher
     min_text_length max_text_length token_type nbpe src_nbpe tgt_nbpe bpemode character_coverage
     joint_tokens token_tag token_listdir src_token_listdir lego_config lego_args lego_tag lego_exp
     lego_stats_dir inference_config inference_args inference_tag inference_model pretrained_encoder
-    pretrained_bridge pretrained_decoder freeze compare_with score_args pack_args" "$@"
+    pretrained_bridge pretrained_decoder freeze compare_with score_args pack_args
+    hub_name" "$@"
 
 for name in train_set valid_set test_sets src_lang tgt_lang; do
     [ -n "${!name}" ] || die "--${name} is not set: a recipe's run.sh gives it (see --help)"
@@ -291,7 +294,7 @@ run_stages() {
         stage_pack
     fi
     if wanted 15; then
-        log "stage 15: publishing is skipped: it isn't there yet"
+        stage_publish
     fi
     log "done"
 }

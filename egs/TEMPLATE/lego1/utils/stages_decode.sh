@@ -3,9 +3,10 @@
 # shellcheck disable=SC2154 # variables are lego.sh's
 
 # ---- Stages 12 and 13: decoding, scoring ---------------------------------------------------------
-part_name() { # part_name M: of a module's folder or file, or of EXP[:CHECKPOINT], in a file name
-    local folder=${1%%:*} checkpoint=
-    [ "${folder}" = "$1" ] || checkpoint=_$(basename "${1#*:}" .pth)
+part_name() { # part_name M: a module's folder or file, hf:OWNER/NAME[@REVISION], EXP[:CHECKPOINT], in a file name
+    local folder=${1#hf:} checkpoint=
+    folder=${folder%%[:@]*}
+    [[ "$1" == hf:* || "${folder}" = "$1" ]] || checkpoint=_$(basename "${1#*:}" .pth)
     echo "$(basename "${folder}" .zip)${checkpoint}"
 }
 
@@ -22,7 +23,9 @@ with_model() { # with_model M: of an experiment, with --inference_model where no
 
 checkpoint_sums() { # checkpoint_sums M: what a decoding, or a training from it, depends on
     local folder=${1%%:*}
-    if [ -f "$1" ]; then
+    if [[ "$1" == hf:* ]]; then
+        echo "$1"
+    elif [ -f "$1" ]; then
         sums "$1"
     elif is_module "$1"; then
         sums "$1/module.yaml" # holds the hashes of the others

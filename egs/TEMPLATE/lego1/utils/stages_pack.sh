@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# Stage 14: modules. Sourced by lego.sh, whose options these functions read.
+# Stages 14 and 15: modules, packed and published. Sourced by lego.sh, whose options these functions read.
 # shellcheck disable=SC2154 # variables are lego.sh's
 
 pack() { # beside the old ones, then in their place
@@ -27,4 +27,19 @@ stage_pack() {
         [ ! -f "${score}" ] || key+=$'\n'$(sums "${score}")
     done
     once "${lego_exp}/modules/.done" "${key}" pack
+}
+
+stage_publish() {
+    local module
+    if [ -z "${hub_name}" ]; then
+        log "stage 15: publishing is skipped: --hub_name hf:OWNER/NAME says where to"
+        return
+    fi
+    ! "${composed}" || die "a composition has no modules of its own: publish an experiment's"
+    need "${lego_exp}/modules/.done" "run stage 14"
+    for module in "${lego_exp}"/modules/*/; do
+        module=${module%/}
+        log "stage 15: publishing ${module}"
+        "${python}" -m legonn.bin.publish "${module}" --to "${hub_name}-${module##*_}"
+    done
 }
