@@ -108,6 +108,40 @@ def imported(path: Path) -> set[str]:
     return names
 
 
+# What reads tensors of experiments that the user named, and only as tensors.
+READERS = {"legonn/system.py", "legonn/trainer.py", "legonn/finetuning.py"}
+UNPICKLES = ("pickle", "cloudpickle", "dill", "joblib", "marshal", "shelve")
+
+
+def test_nothing_is_unpickled_anywhere() -> None:
+    found = []
+    sources = [p for name in ("legonn", "egs", "tools") for p in (ROOT / name).rglob("*.py")]
+    assert len(sources) > 40
+    for path in sources:
+        name = str(path.relative_to(ROOT))
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if not isinstance(node, ast.Call):
+                continue
+            called = ast.unparse(node.func)
+            options = {word.arg: ast.unparse(word.value) for word in node.keywords}
+            torch_safe = name in READERS and options.get("weights_only") == "True"
+            yaml_safe = options.get("Loader", "").lower() in ("loader", "_safe_loader")
+            bad = {
+                "torch.load": not torch_safe,
+                "torch.jit.load": True,
+                "yaml.load": not yaml_safe,
+                "yaml.full_load": True,
+                "yaml.unsafe_load": True,
+                "numpy.load": True,
+                "np.load": "allow_pickle" in options,
+                "eval": True,
+                "exec": True,
+            }
+            if bad.get(called, called.partition(".")[0] in UNPICKLES):
+                found.append(f"{name}:{node.lineno}: {called}")
+    assert found == []
+
+
 def test_setup_reads_markers_as_packaging_does(setup_venv: ModuleType) -> None:
     here = {
         f"{pin.name}{pin.specifier}" for pin in pins() if not pin.marker or pin.marker.evaluate()

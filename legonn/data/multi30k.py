@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import gzip
 import hashlib
+import re
 import sys
 import urllib.request
 import zlib
@@ -127,7 +128,7 @@ def prepare(
     tgt_lang: str,
     source: Path | None = None,
     downloads: Path = Path("downloads"),
-    train_pairs: int = 0,
+    train_pairs: str = "",
 ) -> dict[str, int]:
     """Write the folders `<set>_<src>_<tgt>` with `text.tc.<lang>`.
 
@@ -137,9 +138,9 @@ def prepare(
         The parent of the folders.
     source, downloads : path
         See `fetch`.
-    train_pairs : int
-        Keep so many first training pairs, to play a language with little data; the folder's name
-        then ends in the number. 0 keeps all.
+    train_pairs : str
+        Keep some of the training pairs, to play a language with little data: `5000` the first of them,
+        `24001-29000` those lines. The folder's name then ends in it. Empty or 0 keeps all.
 
     Returns
     -------
@@ -152,13 +153,29 @@ def prepare(
         ids = numbered_ids(name, len(columns[0]))
         rows = keep_full_pairs(name, ids, columns)
         folder = f"{name}_{src_lang}_{tgt_lang}"
-        if name == "train" and train_pairs:
-            rows, folder = rows[:train_pairs], f"{folder}_{train_pairs}"
+        if name == "train" and train_pairs not in ("", "0"):
+            rows, folder = _chosen(rows, train_pairs), f"{folder}_{train_pairs}"
         for language, column in zip((src_lang, tgt_lang), columns, strict=True):
             texts = {ids[row]: column[row] for row in rows}
             write_text(output / folder / f"text.tc.{language}", texts)
         written[folder] = len(rows)
     return written
+
+
+def _chosen(rows: list[int], pairs: str) -> list[int]:
+    """`5000`: the first of the rows; `24001-29000`: those with these line numbers."""
+    found = re.fullmatch(r"(?:(\d+)-)?(\d+)", pairs)
+    if found is None:
+        raise DataError(f"--train_pairs is {pairs!r}; it wants a number, or lines: 24001-29000")
+    last = int(found[2])
+    chosen = (
+        rows[:last]
+        if found[1] is None
+        else [row for row in rows if int(found[1]) <= row + 1 <= last]
+    )
+    if not chosen:
+        raise DataError(f"--train_pairs {pairs} leaves no pair of the {len(rows)} that there are")
+    return chosen
 
 
 def get_parser() -> argparse.ArgumentParser:
@@ -169,7 +186,9 @@ def get_parser() -> argparse.ArgumentParser:
     parser.add_argument("--output", type=Path, default=Path("data"))
     parser.add_argument("--src_lang", choices=LANGUAGES, default="de")
     parser.add_argument("--tgt_lang", choices=LANGUAGES, default="en")
-    parser.add_argument("--train_pairs", type=int, default=0, help="keep the first N; 0: all")
+    parser.add_argument(
+        "--train_pairs", default="", help="keep the first N, or lines M-N (default: all)"
+    )
     return parser
 
 

@@ -55,10 +55,37 @@ def test_folders_have_parallel_ids_and_no_empty_side(
     assert "train: line 3 (train-00003) is empty on one side" in capsys.readouterr().err
 
 
-def test_a_part_of_the_training_set_has_its_own_folder(source: Path, tmp_path: Path) -> None:
-    written = multi30k.prepare(tmp_path, src_lang="de", tgt_lang="en", source=source, train_pairs=1)
-    assert written["train_de_en_1"] == 1 and written["val_de_en"] == 1
-    assert list(read_text(tmp_path / "train_de_en_1/text.tc.en")) == ["train-00001"]
+@pytest.mark.parametrize(
+    ("pairs", "ids"),
+    [
+        ("1", ["train-00001"]),
+        ("2-4", ["train-00002", "train-00004"]),  # the third is empty on one side
+        ("4-9", ["train-00004"]),
+    ],
+)
+def test_a_part_of_the_training_set_has_its_own_folder(
+    source: Path, tmp_path: Path, pairs: str, ids: list[str]
+) -> None:
+    options = {"src_lang": "de", "tgt_lang": "en", "source": source, "train_pairs": pairs}
+    written = multi30k.prepare(tmp_path, **options)  # type: ignore[arg-type]
+    assert written[f"train_de_en_{pairs}"] == len(ids) and written["val_de_en"] == 1
+    assert list(read_text(tmp_path / f"train_de_en_{pairs}/text.tc.en")) == ids
+
+
+@pytest.mark.parametrize(
+    ("pairs", "message"),
+    [
+        ("many", "it wants a number, or lines"),
+        ("3-3", "leaves no pair"),
+        ("9-12", "leaves no pair"),
+    ],
+)
+def test_a_part_that_is_not_there_is_refused(
+    source: Path, tmp_path: Path, pairs: str, message: str
+) -> None:
+    options = {"src_lang": "de", "tgt_lang": "en", "source": source, "train_pairs": pairs}
+    with pytest.raises(DataError, match=message):
+        multi30k.prepare(tmp_path, **options)  # type: ignore[arg-type]
 
 
 def test_other_text_is_refused_with_both_hashes(source: Path, tmp_path: Path) -> None:

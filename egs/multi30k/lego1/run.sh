@@ -5,6 +5,9 @@
 #   ./run.sh --lego_config conf/train_attention.yaml the plain encoder-decoder of the same size
 #   ./run.sh --src_lang fr --train_pairs 5000        French with few pairs; reads the English token
 #                                                    list of German-English, so run that first
+#   ./run.sh --train_pairs 1-24000 --token_listdir ""      German's first lines, with an English list of
+#   ./run.sh --src_lang fr --train_pairs 24001-29000 \    their own, and French's others over that list:
+#       --token_listdir data/en_token_list/bpe_unigram2000_1-24000     no caption in common
 #   ./run.sh --src_lang fr --skip_train true --stage 12 \
 #       --pretrained_encoder exp/lego_train_fr_en --pretrained_decoder exp/lego_train_de_en
 set -euo pipefail
@@ -13,7 +16,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")"
 
 src_lang=de
 tgt_lang=en
-train_pairs=0 # keep so many of the 29,000 training pairs; 0: all
+train_pairs=0 # of the 29,000: the first N, or lines M-N; 0: all
 nbpe=2000
 lego_config=conf/train.yaml
 lego_tag=
