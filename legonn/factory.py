@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, TypeVar
+
+import torch
+from torch.overrides import TorchFunctionMode
 
 from legonn.bridge import Bridge
 from legonn.chain import Chain
@@ -37,6 +41,7 @@ __all__ = [
     "build_encoder",
     "check_length_ratio",
     "parse",
+    "without_memory",
 ]
 
 SYSTEMS = ("lego", "attention")
@@ -380,6 +385,24 @@ def _size(sizes: Mapping[str, int], target: str) -> int:
             f"interface_token_lists has no token list for {target!r}; it has {', '.join(sizes)}"
         )
     return sizes[target]
+
+
+class _NoInitialisation(TorchFunctionMode):
+    """Leaves out torch.nn.init: on the meta device it changes nothing, and loads 140 MB of code first."""
+
+    def __torch_function__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
+    ) -> Any:
+        if getattr(func, "__module__", None) == "torch.nn.init":
+            return (kwargs or {}).get("tensor", args[0] if args else None)
+        return func(*args, **(kwargs or {}))
+
+
+@contextmanager
+def without_memory() -> Iterator[None]:
+    """What is built inside has shapes, and takes neither memory nor random numbers."""
+    with torch.device("meta"), _NoInitialisation():
+        yield
 
 
 def build_encoder(

@@ -256,19 +256,18 @@ def read_module(path: Path) -> Any:
     ConfigError
         Naming the file that is absent, damaged, or disagrees with another one.
     """
-    import torch
     from torch import nn
 
+    from legonn.factory import without_memory
     from legonn.part import Part, networks
 
     document, folder = describe(path)
     about = f"{folder / DESCRIPTION}"
     kind, sides = document["kind"], _sides(document, folder, about)
     sizes = {"reads": sides.pop("reads_size"), "writes": len(sides["target"].tokens)}
-    with torch.device("meta"):  # takes no memory: sizes are checked before any is taken
-        planned = nn.ModuleDict(networks(kind, document["config"], **sizes))
-    _check_shapes(folder / WEIGHTS, dict(planned.named_parameters()))
-    network = nn.ModuleDict(networks(kind, document["config"], **sizes))
+    with without_memory():  # sizes are checked before any is taken
+        network = nn.ModuleDict(networks(kind, document["config"], **sizes))
+    _check_shapes(folder / WEIGHTS, dict(network.named_parameters()))
     _fill_network(network, folder / WEIGHTS)
     part = Part(
         kind=kind,
@@ -481,12 +480,25 @@ def _check_shapes(path: Path, planned: Mapping[str, Any]) -> None:
 
 
 def _fill_network(network: Any, path: Path) -> None:
+    """Put the file's weights in place of the planned ones; what two layers share stays shared."""
+    from torch import nn
+
+    made = {
+        id(planned): nn.Parameter(_read_tensor(path, name))
+        for name, planned in network.named_parameters()
+    }
+    for module in network.modules():
+        for name, planned in module.named_parameters(recurse=False, remove_duplicate=False):
+            setattr(module, name, made[id(planned)])
+
+
+def _read_tensor(path: Path, name: str) -> Any:
+    """One tensor in fp32, in memory of its own: the file is mapped for no longer than that."""
     import torch
     from safetensors import safe_open
 
-    with torch.no_grad(), safe_open(path, framework="pt") as file:
-        for name, parameter in network.named_parameters():
-            parameter.copy_(file.get_tensor(name))
+    with safe_open(path, framework="pt") as file:
+        return file.get_tensor(name).to(torch.float32, copy=True)
 
 
 # ---- One file ------------------------------------------------------------------------------------

@@ -23,7 +23,15 @@ from legonn.chain import Chain
 from legonn.data.lengths import positions_per_token
 from legonn.environment import revision
 from legonn.errors import ConfigError
-from legonn.factory import DECODERS, ENCODERS, INGESTORS, SYSTEMS, build_chain, parse
+from legonn.factory import (
+    DECODERS,
+    ENCODERS,
+    INGESTORS,
+    SYSTEMS,
+    build_chain,
+    parse,
+    without_memory,
+)
 from legonn.finetuning import (
     adopt_configuration,
     adopt_weights,
@@ -293,7 +301,7 @@ def _check(args: argparse.Namespace) -> None:
     """Find the configuration's mistakes before anything is written; takes no memory, no random number."""
     others = {name: _token_list(tokens) for name, tokens in args.interface_token_lists.items()}
     sizes = [len(_token_list(tokens)) for tokens in (args.src_token_list, args.token_list)]
-    with torch.device("meta"):
+    with without_memory():
         build_chain(
             {**vars(args), "interface_token_lists": others},
             source_size=sizes[0],

@@ -51,8 +51,14 @@ def check_token_list(tokens: Sequence[str], name: str) -> None:
 
 
 def file_sha256(path: Path | None) -> str:
-    """Hex SHA-256 of a file; empty for None."""
-    return "" if path is None else hashlib.sha256(path.read_bytes()).hexdigest()
+    """Hex SHA-256 of a file, read in pieces; empty for None."""
+    if path is None:
+        return ""
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while piece := file.read(2**20):
+            digest.update(piece)
+    return digest.hexdigest()
 
 
 class TextCodec:
