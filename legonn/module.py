@@ -150,6 +150,7 @@ def _fill(
 
     stored = {name: w.to(getattr(torch, dtype)).contiguous() for name, w in part.weights().items()}
     save_file(stored, folder / WEIGHTS)
+    (folder / WEIGHTS).chmod(0o644)
     sides = {"": part.target, "src_": part.source}
     if part.kind == "bridge":
         sides["src_"] = part.reads

@@ -43,7 +43,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         sides = interfaces(document, folder)
         print("\n".join(screen(name, document, folder, sides)), end="\n\n")
         looked.append((name, sides))
-    print("\n".join(fits(looked)) if len(looked) > 1 else "", end="")
+    if len(looked) > 1:
+        print("\n".join(fits(looked)))
     return 0
 
 
@@ -101,7 +102,7 @@ def fits(looked: Sequence[tuple[str, Mapping[str, Any]]]) -> list[str]:
                 for other, theirs in looked
                 if "reads" in theirs and theirs["reads"].fingerprint() == mark
             ]
-            lines.append(f"{name} fits {', '.join(behind) or 'none of the others'}\n")
+            lines.append(f"{name} fits {', '.join(behind) or 'none of the others'}")
     return lines
 
 

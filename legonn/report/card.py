@@ -19,6 +19,7 @@ WHAT = {
     "bridge": "A bridge: it reads marginals over one token list and writes them over another.",
     "decoder": "A decoder with its ingestor: it reads marginals and writes text.",
 }
+BAR = r"\|"  # within a table's cell
 OTHER = {"encoder": "decoder", "decoder": "encoder", "bridge": "encoder M --decoder"}
 
 
@@ -93,7 +94,7 @@ def _scores(scores: Sequence[Score]) -> str:
     rows = [
         f"| {score.test_set or ''} | {score.metric} | {score.score:.2f} | "
         + (f"{score.low:.2f} to {score.high:.2f}" if score.low is not None else "")
-        + f" | `{score.signature}` |"
+        + f" | `{score.signature.replace('|', BAR)}` |"
         for score in scores
     ]
     header = [

@@ -74,7 +74,7 @@ def score(**options: object) -> Score:
         "test_set": "test",
         "metric": "bleu",
     }
-    row |= {"score": 31.25, "low": 30.0, "high": 32.5, "sentences": 8, "signature": "nrefs:1"}
+    row |= {"score": 31.25, "low": 30.0, "high": 32.5, "sentences": 8, "signature": "nrefs:1|bs:5"}
     return Score.from_dict({**row, **options})
 
 
@@ -87,7 +87,7 @@ def test_scores_go_into_description_and_card(experiment: Path, tmp_path: Path) -
     (found,) = describe(module)[0]["scores"]
     assert (found["metric"], found["score"], found["test_set"]) == ("bleu", 31.25, "test")
     card = (module / "README.md").read_text(encoding="utf-8")
-    assert "| test | bleu | 31.25 | 30.00 to 32.50 | `nrefs:1` |" in card
+    assert "| test | bleu | 31.25 | 30.00 to 32.50 | `nrefs:1\\|bs:5` |" in card
     front = yaml.safe_load(card.split("---")[1])
     assert front["license"] == "apache-2.0" and front["library_name"] == "legonn"
 
