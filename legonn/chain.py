@@ -16,6 +16,7 @@ from legonn.bridge import Bridge
 from legonn.decoder import Decoder
 from legonn.encoder import LegoEncoder
 from legonn.head import Head
+from legonn.imagined import ImaginedEncoder, Passed
 from legonn.ingestor import Ingestor
 from legonn.interface import Marginals, feasible
 from legonn.precision import autocast, resolve_precision
@@ -64,8 +65,8 @@ class Chain(AbsESPnetModel):
     def __init__(
         self,
         *,
-        encoder: LegoEncoder,
-        head: Head | None,
+        encoder: LegoEncoder | ImaginedEncoder,
+        head: Head | Passed | None,
         bridges: Sequence[Bridge] = (),
         ingestor: Ingestor | None,
         decoder: Decoder,

@@ -18,6 +18,7 @@ from legonn.decoder import Decoder
 from legonn.encoder import LegoEncoder, Stack, TextFrontEnd
 from legonn.errors import ConfigError
 from legonn.head import Head
+from legonn.imagined import ImaginedEncoder, Passed
 from legonn.ingestor import BeamConv, Ingestor, WEmb
 from legonn.layers import Block
 from legonn.length_control import QUERIES, LengthController
@@ -32,6 +33,7 @@ __all__ = [
     "BridgeConfig",
     "ChainConfig",
     "DecoderConfig",
+    "ImaginedEncoderConfig",
     "LayerConfig",
     "TextEncoderConfig",
     "WEmbConfig",
@@ -179,6 +181,46 @@ class TextEncoderConfig(LayerConfig):
             width=self.width,
         )
 
+    def head(self, *, source_size: int, vocabulary: int, target: str) -> Head:
+        return Head(width=self.width, vocabulary=vocabulary, target=target)
+
+
+@dataclass(frozen=True)
+class ImaginedEncoderConfig:
+    """See `ImaginedEncoder`: marginals made of the target's own text."""
+
+    length_ratio: float = 1.6
+    spread: float = 1.5
+    confusion: float = 0.1
+
+    def __post_init__(self) -> None:
+        _probabilities(self, "confusion")
+        check_length_ratio(self.length_ratio)
+        if not 1 <= self.spread <= MOST_RETIMING:
+            raise ConfigError(
+                f"spread is {self.spread}; it must be at least 1, and at most {MOST_RETIMING}"
+            )
+
+    def build(self, *, vocabulary: int, length_control: bool) -> ImaginedEncoder:
+        if not length_control:
+            raise ConfigError(
+                "a plain encoder-decoder (--system attention) has no encoder 'imagined'"
+            )
+        return ImaginedEncoder(
+            vocabulary=vocabulary,
+            length_ratio=self.length_ratio,
+            spread=self.spread,
+            confusion=self.confusion,
+        )
+
+    def head(self, *, source_size: int, vocabulary: int, target: str) -> Passed:
+        if source_size != vocabulary:
+            raise ConfigError(
+                f"encoder imagined reads its own target: give one token list for both sides, not one of {source_size} "
+                f"and one of {vocabulary} tokens"
+            )
+        return Passed(target=target)
+
 
 @dataclass(frozen=True)
 class IngestorConfig:
@@ -322,7 +364,10 @@ class ChainConfig:
         _probabilities(self, "label_smoothing")
 
 
-ENCODERS: dict[str, type[TextEncoderConfig]] = {"text": TextEncoderConfig}
+ENCODERS: dict[str, type[TextEncoderConfig] | type[ImaginedEncoderConfig]] = {
+    "text": TextEncoderConfig,
+    "imagined": ImaginedEncoderConfig,
+}
 INGESTORS: dict[str, type[WEmbConfig] | type[BeamConvConfig]] = {
     "wemb": WEmbConfig,
     "beamconv": BeamConvConfig,
@@ -407,7 +452,7 @@ def without_memory() -> Iterator[None]:
 
 def build_encoder(
     config: Mapping[str, Any], *, source_size: int, vocabulary: int | None
-) -> tuple[LegoEncoder, Head | None]:
+) -> tuple[LegoEncoder | ImaginedEncoder, Head | Passed | None]:
     """The encoder that `encoder` and `encoder_conf` describe, and its head.
 
     Parameters
@@ -422,7 +467,7 @@ def build_encoder(
     lego = vocabulary is not None
     return (
         encoder.build(vocabulary=source_size, length_control=lego),
-        Head(width=encoder.width, vocabulary=vocabulary, target=losses.encoder_target)
+        encoder.head(source_size=source_size, vocabulary=vocabulary, target=losses.encoder_target)
         if vocabulary is not None
         else None,
     )

@@ -354,5 +354,6 @@ def _positions_per_token(args: argparse.Namespace) -> tuple[float, float, float]
     shapes = {Path(path).name.split(".")[0]: Path(path) for path in args.train_shape_file}
     if args.system != "lego" or not {"src_text_shape", "text_shape"} <= set(shapes):
         return None
-    ratio = parse(ENCODERS[args.encoder], args.encoder_conf, "encoder_conf").length_ratio
-    return positions_per_token(shapes["src_text_shape"], shapes["text_shape"], ratio)
+    encoder: Any = parse(ENCODERS[args.encoder], args.encoder_conf, "encoder_conf")
+    sizes = shapes["src_text_shape"], shapes["text_shape"]
+    return positions_per_token(*sizes, encoder.length_ratio)

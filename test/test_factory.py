@@ -18,6 +18,7 @@ from legonn.factory import (
     build_chain,
     parse,
 )
+from legonn.head import Head
 from legonn.ingestor import BeamConv, WEmb
 
 EGS = Path(__file__).resolve().parents[1] / "egs"
@@ -82,7 +83,7 @@ def test_the_chain_is_what_its_configuration_says(chain_config: Config) -> None:
     assert chain.encoder.front_end.embedding.weight.shape == (30, 24)
     assert len(chain.encoder.before.blocks) == 2 and len(chain.encoder.after.blocks) == 4
     assert chain.encoder.length_control is not None and chain.encoder.length_control.ratio == 2.5
-    assert chain.head is not None and chain.head.linear.weight.shape == (20, 24)
+    assert isinstance(chain.head, Head) and chain.head.linear.weight.shape == (20, 24)
     assert isinstance(chain.ingestor, WEmb) and len(chain.ingestor.stack.blocks) == 3
     assert chain.ingestor.mix is not None and chain.ingestor.mix.kernel_size == (5,)
     assert chain.ingestor.marginal_dropout == 0.2 and chain.ingestor.retiming == 0.5
