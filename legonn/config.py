@@ -15,6 +15,9 @@ __all__ = ["merge", "read_config"]
 def read_config(path: Path) -> dict[str, Any]:
     """Read a training YAML; `base: other.yaml` (relative to it) is read first, and overridden key by key.
 
+    Where a file names another class than its base (`encoder`, `optim` ...), the options of the base's class
+    (`encoder_conf` ...) are left out.
+
     Raises
     ------
     ConfigError
@@ -34,7 +37,11 @@ def _read(path: Path, readers: tuple[Path, ...]) -> dict[str, Any]:
     if not isinstance(config, dict):
         raise ConfigError(f"{path} holds no mapping of options to values")
     base = config.pop("base", None)
-    return config if base is None else merge(_read(path.parent / base, (*readers, path)), config)
+    if base is None:
+        return config
+    below = _read(path.parent / base, (*readers, path))
+    other = {f"{key}_conf" for key in below if config.get(key, below[key]) != below[key]}
+    return merge({key: value for key, value in below.items() if key not in other}, config)
 
 
 def merge(base: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:

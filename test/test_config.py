@@ -3,6 +3,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+import yaml
 
 from legonn.config import merge, read_config
 from legonn.errors import ConfigError
@@ -20,6 +21,17 @@ def test_a_variant_is_its_base_with_what_differs(tmp_path: Path) -> None:
         tmp_path / "tuning/wide.yaml", "base: ../train.yaml\nencoder_conf: {width: 256}\n"
     )
     assert read_config(variant) == {"encoder_conf": {"width": 256, "heads": 4}, "max_epoch": 12}
+
+
+def test_options_of_another_class_are_left_out(tmp_path: Path) -> None:
+    base = {"optim": "adam", "optim_conf": {"lr": 1.0, "amsgrad": True}, "encoder_conf": {"a": 1}}
+    (tmp_path / "base.yaml").write_text(yaml.safe_dump(base))
+    changes = {"base": "base.yaml", "optim": "sgd", "optim_conf": {"lr": 2.0}}
+    (tmp_path / "x.yaml").write_text(yaml.safe_dump(changes))
+    found = read_config(tmp_path / "x.yaml")
+    assert found == {"optim": "sgd", "optim_conf": {"lr": 2.0}, "encoder_conf": {"a": 1}}
+    (tmp_path / "x.yaml").write_text(yaml.safe_dump({**changes, "optim": "adam"}))
+    assert read_config(tmp_path / "x.yaml")["optim_conf"] == {"lr": 2.0, "amsgrad": True}
 
 
 def test_a_list_replaces_a_list() -> None:
