@@ -14,7 +14,7 @@ export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 unexport PYTHONPATH
 
 SCRIPTS = $(shell find egs tools .ci -type f \( -name '*.sh' -o -path .ci/run \) \
-	-not -path '*/data/*' -not -path '*/dump/*' -not -path '*/exp/*')
+	-not -path '*/data/*' -not -path '*/dump/*' -not -path '*/exp*/*')
 
 help:
 	@echo "make demo    train German-English and Romanian-English numbers, swap their decoders"
@@ -38,7 +38,7 @@ check: $(VENV)/complete
 
 clean:
 	rm -rf $(VENV) .venv.lock build *.egg-info .pytest_cache .ruff_cache .mypy_cache
-	rm -rf egs/numbers/lego1/{data,dump,exp}
+	rm -rf egs/numbers/lego1/{data,dump,exp,exp_board}
 	find legonn test tools egs -name __pycache__ -type d -prune -exec rm -rf {} +
 
 venv: $(VENV)/complete
