@@ -108,8 +108,13 @@ def imported(path: Path) -> set[str]:
     return names
 
 
-# What reads tensors of experiments that the user named, and only as tensors.
-READERS = {"legonn/system.py", "legonn/trainer.py", "legonn/finetuning.py"}
+# What reads checkpoints that the user named, or made itself, and only as tensors.
+READERS = {
+    "legonn/system.py",
+    "legonn/trainer.py",
+    "legonn/finetuning.py",
+    "tools/bench_module.py",
+}
 UNPICKLES = ("pickle", "cloudpickle", "dill", "joblib", "marshal", "shelve")
 
 
