@@ -2,7 +2,7 @@
 # The experiments of RESULTS.md, German to English: E1, LegoNN against the plain encoder-decoder; E2, decoders
 # swapped between seeds; E3, the same without CTC. Goes on where it was stopped, and skips what is done.
 #
-#   ./board.sh                    seeds 1 and 2: about three hours on two cores with bf16
+#   ./board.sh                    seeds 1 and 2: about two hours on two cores with bf16, seven without
 #   ./board.sh --seeds "1 2 3"
 #   ./board.sh --expdir exp_short --suffix ,4-epochs --extras false --lego_args "--max_epoch 4 --scheduler_conf max_steps=2270" \
 #       --noctc_args "--max_epoch 2 --scheduler_conf max_steps=1130"    shorter trainings, rows named after them
