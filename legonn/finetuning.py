@@ -133,18 +133,18 @@ def _adopted(part: Part, key: str, value: Any, given: Any) -> Any:
 
 def adopt_weights(chain: nn.Module, parts: Mapping[str, list[Part]]) -> None:
     """Copy the parts' weights into a chain built from the configuration that `adopt_configuration` made."""
-    wanted = dict(chain.named_parameters())
-    with torch.no_grad():
-        for kind in KINDS:
-            for name, value in named_weights(parts, kind).items():
-                wanted[name].copy_(value)
+    weights: dict[str, Tensor] = {}
+    for kind in KINDS:
+        weights |= named_weights(parts, kind)
+    unknown = chain.load_state_dict(weights, strict=False).unexpected_keys
+    assert not unknown, unknown
 
 
 def named_weights(parts: Mapping[str, list[Part]], kind: str) -> dict[str, Tensor]:
-    """The weights of the parts of a kind, under the names that they have in a chain."""
+    """The weights of the parts of a kind, under the names that they have in a checkpoint; shared ones under each."""
     weights = {}
     for number, part in enumerate(parts[kind]):
-        for name, value in part.weights().items():
+        for name, value in part.network.state_dict().items():
             if kind == "bridge":
                 name = f"bridges.{number}.{name.removeprefix('bridge.')}"
             weights[name] = value
