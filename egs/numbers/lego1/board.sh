@@ -14,9 +14,9 @@ expdir=exp_board
 results=results.json
 take_options "seeds expdir results" "$@"
 
-# Half of the demo's epochs are enough to compare.
+# Half of the demo's epochs, or fewer, are enough to compare.
 short="--max_epoch 8 --scheduler_conf max_steps=768"
-shorter="--max_epoch 4 --scheduler_conf max_steps=384"
+shorter="--max_epoch 6 --scheduler_conf max_steps=576"
 
 lego() { # lego EXPERIMENT SYSTEM DECODING OPTION ...
     local experiment=$1 system=$2 decoding=$3
