@@ -201,7 +201,7 @@ def test_equals_espnets_search(utterance: int, beam_size: int) -> None:
     assert ours[0].score == pytest.approx(float(best.score) / (len(best.yseq) - 1), abs=1e-5)
 
 
-@pytest.mark.parametrize("seed", [0, 1, 2, 3, 4, 6, 10])  # 5 leaves too few hypotheses to compare
+@pytest.mark.parametrize("seed", [0, 2, 3, 4, 6, 8, 9, 10, 11])  # 1, 5, 7 leave too few to compare
 def test_joint_search_equals_espnets(make_chain: Callable[..., Chain], seed: int) -> None:
     """Our decoder and our CTC scorer in our search; ESPnet's search with its own CTC scorer."""
     chain = make_chain(seed)
