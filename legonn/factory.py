@@ -309,6 +309,10 @@ class DecoderConfig(LayerConfig):
     tie_output: bool = True
     word_dropout: float = 0.0
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        _in_range(1, MOST_LAYERS, self, "layers")  # without one, nothing reads the encoder
+
     def build(self, *, vocabulary: int, memory: int) -> Decoder:
         return Decoder(
             vocabulary=vocabulary,

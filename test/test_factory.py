@@ -224,6 +224,7 @@ PART = {"width": 16, "heads": 2}
         ({"encoder_conf": {"heads": 0}}, "heads is 0; it must be at least 1"),
         ({"decoder_conf": {"width": 0}}, "width is 0; it must be at least 1"),
         ({"decoder_conf": {"layers": -1}}, "layers is -1; it must be at least 0"),
+        ({"decoder_conf": {"layers": 0}}, "layers is 0; it must be at least 1"),
         ({"encoder_conf": {"layers_after": -2}}, "layers_after is -2; it must be at least 0"),
         (
             {"encoder_conf": {"word_dropout": 1.2}},
