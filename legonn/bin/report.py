@@ -22,6 +22,16 @@ def get_parser() -> argparse.ArgumentParser:
     add("--output", default="RESULTS.md", metavar="F", help="the page (default: %(default)s)")
     add("--preface", metavar="F", help="Markdown to put at the top, in place of a heading")
     add(
+        "--curve",
+        metavar="F",
+        help="also draw an SVG of the scores over training pairs, of systems named NAME,PAIRS: "
+        "for --test_set, by --metric",
+    )
+    add("--test_set", metavar="S", help="the test set of --curve")
+    add(
+        "--metric", default="bleu", metavar="M", help="the metric of --curve (default: %(default)s)"
+    )
+    add(
         "--check",
         action="store_true",
         help="write nothing; exit with 1 unless the page is what the results file gives",
@@ -31,22 +41,29 @@ def get_parser() -> argparse.ArgumentParser:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Render, then write or compare."""
-    args = get_parser().parse_args(argv)
+    parser = get_parser()
+    args = parser.parse_args(argv)
+    if args.curve and not args.test_set:
+        parser.error("--curve needs --test_set: one curve shows one test set")
 
     from legonn.data.atomic import write_atomic
     from legonn.report.results_page import render_results
     from legonn.scoring.results import read_results
 
     preface = read_page(Path(args.preface)) if args.preface else ""
-    page = render_results(read_results(args.results), preface=preface)
-    output = Path(args.output)
-    if not args.check:
-        write_atomic(output, page)
-        return 0
-    if output.exists() and read_page(output) == page:
-        return 0
-    print(f"{output} isn't what {args.results} gives; run without --check", file=sys.stderr)
-    return 1
+    scores = read_results(args.results)
+    made = {Path(args.output): render_results(scores, preface=preface)}
+    if args.curve:
+        from legonn.report.curve import draw_curves
+
+        made[Path(args.curve)] = draw_curves(scores, metric=args.metric, test_set=args.test_set)
+    stale = [path for path, text in made.items() if not path.exists() or read_page(path) != text]
+    for path in stale:
+        if args.check:
+            print(f"{path} isn't what {args.results} gives; run without --check", file=sys.stderr)
+        else:
+            write_atomic(path, made[path])
+    return 1 if args.check and stale else 0
 
 
 def read_page(path: Path) -> str:

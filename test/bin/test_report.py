@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -78,3 +79,22 @@ def test_an_illegal_results_file_leaves_the_page_as_it_was(here: Path) -> None:
     with pytest.raises(DataError, match="row 1: metric: missing"):
         main(WRITE)
     assert (here / "RESULTS.md").read_text() == render_results([ROW])
+
+
+def test_a_curve_is_drawn_beside_the_page_and_checked_with_it(here: Path) -> None:
+    sizes = [replace(ROW, system=f"lego,{pairs}") for pairs in (1000, 5000)]
+    add_results(here / "results.json", sizes)
+    curve = ["--curve", "curve.svg", "--test_set", "test"]
+    assert main(WRITE + curve) == 0
+    assert "<svg" in (here / "curve.svg").read_text()
+    assert main(CHECK + curve) == 0
+    (here / "curve.svg").write_text("")
+    assert main(CHECK + curve) == 1
+    assert (here / "curve.svg").read_text() == ""
+
+
+def test_a_curve_needs_its_test_set(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        main([*WRITE, "--curve", "curve.svg"])
+    assert "--curve needs --test_set" in capsys.readouterr().err
+    assert not (here / "RESULTS.md").exists()

@@ -1,45 +1,68 @@
 #!/usr/bin/env bash
-# The experiments of RESULTS.md, German to English: E1, LegoNN against the plain encoder-decoder; E2, decoders
-# swapped between seeds; E3, the same without CTC. Goes on where it was stopped, and skips what is done.
+# The experiments of RESULTS.md, text to English. Goes on where it was stopped, and skips what is done.
 #
-#   ./board.sh                    seeds 1 and 2: about two hours on two cores with bf16, seven without
-#   ./board.sh --seeds "1 2 3"
-#   ./board.sh --expdir exp_short --suffix ,4-epochs --extras false --lego_args "--max_epoch 4 --scheduler_conf max_steps=2270" \
-#       --noctc_args "--max_epoch 2 --scheduler_conf max_steps=1130"    shorter trainings, rows named after them
-#   ./board.sh -- --nj 1 ...      options after -- go to every run.sh
+#   ./board.sh                                 all, seeds 1 and 2: a day on two cores
+#   ./board.sh --experiments "E1 E2 E3"        three to five hours on two cores with bf16
+#   ./board.sh --experiments E4 --seeds "1 2 3"
+#   ./board.sh --plan true                     what would be trained, decoded and compared; nothing is run
+#   ./board.sh --quick true                    all of it with tiny models, minutes: does it work here?
+#   ./board.sh -- --nj 1 ...                   options after -- go to every run.sh
+#
+#   E1  LegoNN against the plain encoder-decoder, German to English; other decodings, and BeamConv
+#   E2  decoders swapped between seeds, and behind an encoder of another depth and width
+#   E3  E2 without CTC
+#   E4  French, 5,000 pairs, with the decoder of German's 24,000: no caption in common
+#   E5  E4 fine-tuned; and for 1,000 and 2,000 pairs, with the first seed
+#   E9  ingestors: BeamConv, and a receptive field of 3, with the first seed
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"
 . ../../TEMPLATE/lego1/utils/options.sh
 
+experiments="E1 E2 E3 E4 E5 E9"
 seeds="1 2"
 expdir=exp
 results=results.json
-lego_args=     # more options of every training
-noctc_args=    # more options of the trainings without CTC, after those
-suffix=        # of every row's system
-extras=true    # other decodings of LegoNN, and BeamConv
-take_options "seeds expdir results lego_args noctc_args suffix extras" "$@"
+report=RESULTS.md
+lego_args= # more options of every training
+plan=false
+quick=false
+take_options "experiments seeds expdir results report lego_args plan quick" "$@"
+LEGONN_COMMAND="cd egs/multi30k/lego1 && ./board.sh --experiments '${experiments}' --seeds '${seeds}'"
+if [ "${quick}" = true ]; then
+    expdir=exp_quick
+    results=${expdir}/results.json
+    report=${expdir}/RESULTS.md
+    lego_args="--max_epoch 1 --num_iters_per_epoch 4 --scheduler_conf max_steps=4"
+    remaining+=(--inference_args "--beam_size 1")
+fi
+first=${seeds%% *}
 
 recipe() { # recipe EXPERIMENT SYSTEM OPTION ...: run.sh, its scores noted under that name
     local experiment=$1 system=$2
     shift 2
-    ./run.sh --expdir "${expdir}" --score_args "--results ${results} --experiment ${experiment} --system_name ${system}${suffix} ${more_scores:-}" \
-        "$@" ${remaining[@]+"${remaining[@]}"}
+    local command=(./run.sh --expdir "${expdir}" --stop_stage 13
+        --score_args "--results ${results} --experiment ${experiment} --system_name ${system} ${more_scores:-}"
+        "$@" ${remaining[@]+"${remaining[@]}"})
+    if [ "${plan}" = true ]; then
+        printf '%q ' "${command[@]}"
+        echo
+    else
+        "${command[@]}"
+    fi
 }
 
 train() { # train EXPERIMENT SYSTEM NAME CONFIG SEED OPTION ...
     local experiment=$1 system=$2 exp=${expdir}/$3_s$5 config=$4 seed=$5
     shift 5
     recipe "${experiment}" "${system}" --lego_exp "${exp}" --lego_config "${config}" \
-        --lego_args "--seed ${seed} ${lego_args} ${train_args:-}" "$@"
+        --lego_args "--seed ${seed} ${train_args:-} ${lego_args}" "$@"
 }
 
-swap() { # swap EXPERIMENT SYSTEM NAME ENCODER_SEED DECODER_SEED OPTION ...
-    local experiment=$1 system=$2 name=$3 encoder=$4 decoder=$5
+swap() { # swap EXPERIMENT SYSTEM ENCODER DECODER SEED OPTION ...: of these experiments
+    local experiment=$1 system=$2 encoder=$3 decoder=$4 seed=$5
     shift 5
-    more_scores="--seed ${encoder}" recipe "${experiment}" "${system}" --stage 12 --skip_train true \
-        --pretrained_encoder "${expdir}/${name}_s${encoder}" \
-        --pretrained_decoder "${expdir}/${name}_s${decoder}" "$@"
+    more_scores="--seed ${seed}" recipe "${experiment}" "${system}" --stage 12 --skip_train true \
+        --pretrained_encoder "${expdir}/${encoder}" --pretrained_decoder "${expdir}/${decoder}" "$@"
 }
 
 next_seed() { # next_seed SEED: the seed whose decoder is put behind this one's encoder
@@ -50,43 +73,141 @@ next_seed() { # next_seed SEED: the seed whose decoder is put behind this one's 
     done
 }
 
+swap_seeds() { # swap_seeds EXPERIMENT SYSTEM NAME DECODING OPTION ...: each seed's encoder with the next one's decoder
+    local experiment=$1 system=$2 name=$3 decoding=$4 seed other
+    shift 4
+    for seed in ${seeds}; do
+        other=$(next_seed "${seed}")
+        [ "${other}" != "${seed}" ] || continue
+        swap "${experiment}" "${system},swapped" "${name}_s${seed}" "${name}_s${other}" "${seed}" \
+            --compare_with "${expdir}/${name}_s${seed}/${decoding}" "$@"
+    done
+}
+
 plain=(--inference_config conf/decode_attention.yaml)
 greedy=(--stage 12 --inference_config conf/tuning/decode_ctc_greedy.yaml)
 alone=(--stage 12 --inference_config conf/tuning/decode_decoder_alone.yaml)
 
-for seed in ${seeds}; do
-    baseline=${expdir}/attention_s${seed}/decode_attention
-    train E1 encoder-decoder attention conf/train_attention.yaml "${seed}" "${plain[@]}"
-    train E1 LegoNN-WEmb lego conf/train.yaml "${seed}" --compare_with "${baseline}"
-    [ "${extras}" = true ] || continue
-    train E1 LegoNN-WEmb,decoder-alone lego conf/train.yaml "${seed}" "${alone[@]}"
-    train E1 LegoNN-WEmb,CTC-greedy lego conf/train.yaml "${seed}" "${greedy[@]}"
-done
-for seed in ${seeds}; do
-    other=$(next_seed "${seed}")
-    [ "${other}" != "${seed}" ] || continue
-    swap E2 LegoNN-WEmb,swapped lego "${seed}" "${other}" --compare_with "${expdir}/lego_s${seed}/decode"
-    swap E2 encoder-decoder,swapped attention "${seed}" "${other}" "${plain[@]}" \
-        --compare_with "${expdir}/attention_s${seed}/decode_attention"
-done
+german() { # German and its baseline, all seeds
+    local seed
+    for seed in ${seeds}; do
+        train E1 encoder-decoder attention conf/train_attention.yaml "${seed}" "${plain[@]}"
+        train E1 LegoNN-WEmb lego conf/train.yaml "${seed}" --compare_with "${expdir}/attention_s${seed}/decode_attention"
+    done
+}
 
-noctc=(--inference_config conf/tuning/decode_decoder_alone.yaml)
-for seed in ${seeds}; do
-    train_args=${noctc_args} \
-        train E3 LegoNN-without-CTC noctc conf/tuning/train_no_ctc.yaml "${seed}" "${noctc[@]}"
-done
-for seed in ${seeds}; do
-    other=$(next_seed "${seed}")
-    [ "${other}" != "${seed}" ] || continue
-    swap E3 LegoNN-without-CTC,swapped noctc "${seed}" "${other}" "${noctc[@]}" \
-        --compare_with "${expdir}/noctc_s${seed}/decode_decoder_alone"
-done
-
-if [ "${extras}" = true ]; then
-    first=${seeds%% *}
+beamconv() {
     train E1 LegoNN-BeamConv beamconv conf/tuning/train_beamconv.yaml "${first}" \
         --compare_with "${expdir}/attention_s${first}/decode_attention"
-fi
+}
+
+e1() {
+    german
+    local seed
+    for seed in ${seeds}; do
+        train E1 LegoNN-WEmb,decoder-alone lego conf/train.yaml "${seed}" "${alone[@]}"
+        train E1 LegoNN-WEmb,CTC-greedy lego conf/train.yaml "${seed}" "${greedy[@]}"
+    done
+    beamconv
+}
+
+e2() {
+    german
+    swap_seeds E2 LegoNN-WEmb lego decode
+    swap_seeds E2 encoder-decoder attention decode_attention "${plain[@]}"
+    train E2 LegoNN-WEmb,other-encoder other conf/tuning/train_other_encoder.yaml "${first}"
+    swap E2 other-encoder,swapped "other_s${first}" "lego_s${first}" "${first}" \
+        --compare_with "${expdir}/other_s${first}/decode"
+}
+
+e3() {
+    local seed
+    for seed in ${seeds}; do
+        train E3 LegoNN-without-CTC noctc conf/tuning/train_no_ctc.yaml "${seed}" "${alone[@]:2}"
+    done
+    swap_seeds E3 LegoNN-without-CTC noctc decode_decoder_alone "${alone[@]:2}"
+}
+
+# French has the captions that German's decoder did not see, and that decoder's token list.
+donor_pairs=1-24000
+english=data/en_token_list/bpe_unigram2000_${donor_pairs}
+declare -A french_pairs=([1000]=24001-25000 [2000]=24001-26000 [5000]=24001-29000)
+# Fewer pairs get more epochs; an epoch has a batch for about 51 pairs.
+declare -A low_training=([1000]="--max_epoch 100 --scheduler_conf max_steps=1960"
+    [2000]="--max_epoch 70 --scheduler_conf max_steps=2740" [5000]="")
+
+french() { # french PAIRS: the options of run.sh for them
+    echo "--src_lang fr --train_pairs ${french_pairs[$1]} --token_listdir ${english}"
+}
+
+low_resource() { # low_resource PAIRS SEED: without the other's decoder, then with it, untouched
+    local pairs=$1 seed=$2 tag=low$1 train_args=${low_training[$1]} data baseline
+    read -ra data <<<"$(french "$1")"
+    baseline=${expdir}/${tag}_attention_s${seed}/decode_attention
+    train E4 "encoder-decoder,${pairs}" "${tag}_attention" conf/tuning/train_low_attention.yaml "${seed}" "${data[@]}" "${plain[@]}"
+    train E4 "LegoNN,${pairs}" "${tag}" conf/tuning/train_low.yaml "${seed}" "${data[@]}" --compare_with "${baseline}"
+    swap E4 "Fr-encoder+De-En-decoder,${pairs}" "${tag}_s${seed}" "donor_s${seed}" "${seed}" "${data[@]}" --compare_with "${baseline}"
+    train E4 "Fr-encoder-for-De-En-decoder,${pairs}" "${tag}_for_donor" conf/tuning/train_low.yaml "${seed}" "${data[@]}" \
+        --pretrained_decoder "${expdir}/donor_s${seed}" --freeze decoder --compare_with "${baseline}"
+}
+
+donor() { # donor SEED
+    train E4 De-En-24000 donor conf/tuning/train_donor.yaml "$1" --train_pairs "${donor_pairs}" --token_listdir ""
+}
+
+e4() {
+    local seed
+    for seed in ${seeds}; do
+        donor "${seed}"
+        low_resource 5000 "${seed}"
+    done
+}
+
+fine_tune() { # fine_tune PAIRS SEED
+    local pairs=$1 seed=$2 data
+    read -ra data <<<"$(french "$1")"
+    train E5 "Fr-encoder+De-En-decoder,fine-tuned,${pairs}" "low${pairs}_finetuned" conf/tuning/train_finetune.yaml "${seed}" \
+        "${data[@]}" --pretrained_encoder "${expdir}/low${pairs}_for_donor_s${seed}" \
+        --pretrained_decoder "${expdir}/donor_s${seed}" \
+        --compare_with "${expdir}/low${pairs}_attention_s${seed}/decode_attention"
+}
+
+e5() {
+    e4
+    local seed pairs
+    for seed in ${seeds}; do
+        fine_tune 5000 "${seed}"
+    done
+    for pairs in 1000 2000; do
+        low_resource "${pairs}" "${first}"
+        fine_tune "${pairs}" "${first}"
+    done
+}
+
+e9() {
+    german
+    beamconv
+    train E9 LegoNN-WEmb,R=3 wemb3 conf/tuning/train_receptive_field.yaml "${first}"
+    local other name
+    other=$(next_seed "${first}")
+    for name in beamconv wemb3; do
+        swap E9 "${name},behind-another-encoder" "lego_s${other}" "${name}_s${first}" "${first}" \
+            --compare_with "${expdir}/lego_s${other}/decode"
+    done
+}
+
+for experiment in ${experiments}; do
+    case "${experiment}" in
+        E1) e1 ;; E2) e2 ;; E3) e3 ;; E4) e4 ;; E5) e5 ;; E9) e9 ;;
+        *) echo "$0: error: no experiment ${experiment}: there are E1 E2 E3 E4 E5 E9" >&2; exit 2 ;;
+    esac
+done
+[ "${plan}" = false ] || exit 0
 
 . ../../TEMPLATE/lego1/path.sh
-"${python:-python3}" -m legonn.bin.report --results "${results}" --preface RESULTS.preface.md --output RESULTS.md
+curve=()
+if [[ " ${experiments} " = *" E5 "* ]]; then
+    curve=(--curve "$(dirname "${results}")/low_resource.svg" --test_set test_2016_flickr_fr_en)
+fi
+"${python:-python3}" -m legonn.bin.report --results "${results}" --preface RESULTS.preface.md --output "${report}" \
+    ${curve[@]+"${curve[@]}"}

@@ -1,0 +1,87 @@
+"""The board of Multi30k: what it would run, in which order, is told before anything runs."""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+
+def plan(multi30k: Any, *options: str) -> list[dict[str, str]]:
+    """The options of each run.sh, by name."""
+    printed = multi30k.run("--plan", "true", *options, script="./board.sh")
+    return [dict(pairs(shlex.split(line)[1:])) for line in printed.splitlines()]
+
+
+def pairs(words: list[str]) -> list[tuple[str, str]]:
+    return list(zip([word.removeprefix("--") for word in words[::2]], words[1::2], strict=True))
+
+
+EVERYTHING = ["E1", "E2", "E3", "E4", "E5", "E9"]
+
+
+@pytest.mark.parametrize("experiment", EVERYTHING)
+@pytest.mark.parametrize("seeds", ["1", "4 2"])
+def test_nothing_is_read_before_it_is_made(multi30k: Any, experiment: str, seeds: str) -> None:
+    made: set[str] = set()
+    steps = plan(multi30k, "--experiments", experiment, "--seeds", seeds)
+    for step in steps:
+        baseline = step.get("compare_with", "")
+        read = [step.get("pretrained_encoder"), step.get("pretrained_decoder")]
+        read += [str(Path(baseline).parent)] if baseline else []
+        assert {name for name in read if name} <= made
+        if "lego_exp" in step:
+            made.add(step["lego_exp"])
+    assert made
+
+
+def test_every_configuration_exists(multi30k: Any) -> None:
+    for step in plan(multi30k):
+        for name in ("lego_config", "inference_config"):
+            assert name not in step or (multi30k.folder / step[name]).is_file()
+
+
+def test_an_experiment_is_trained_in_one_way(multi30k: Any) -> None:
+    ways: dict[str, set[tuple[str, ...]]] = {}
+    for step in plan(multi30k):
+        if "lego_exp" in step:
+            way = [
+                step.get(name, "") for name in ("lego_config", "lego_args", "train_pairs", "freeze")
+            ]
+            ways.setdefault(step["lego_exp"], set()).add(tuple(way))
+    assert {len(way) for way in ways.values()} == {1}
+
+
+def test_decoders_go_round_the_seeds(multi30k: Any) -> None:
+    swaps = {
+        (step["pretrained_encoder"], step["pretrained_decoder"])
+        for step in plan(multi30k, "--experiments", "E3", "--seeds", "1 2 3")
+        if "pretrained_encoder" in step
+    }
+    assert swaps == {
+        ("exp/noctc_s1", "exp/noctc_s2"),
+        ("exp/noctc_s2", "exp/noctc_s3"),
+        ("exp/noctc_s3", "exp/noctc_s1"),
+    }
+
+
+def test_no_caption_of_the_lent_decoder_is_the_others(multi30k: Any) -> None:
+    lines = {
+        step.get("src_lang", "de"): [int(line) for line in step["train_pairs"].split("-")]
+        for step in plan(multi30k, "--experiments", "E4", "--seeds", "1")
+    }
+    assert lines == {"de": [1, 24000], "fr": [24001, 29000]}
+
+
+def test_quick_is_tiny_and_stays_out_of_the_results(multi30k: Any) -> None:
+    steps = plan(multi30k, "--experiments", "E2", "--quick", "true")
+    assert {step["expdir"] for step in steps} == {"exp_quick"}
+    assert all("--results exp_quick/results.json" in step["score_args"] for step in steps)
+    assert all("--max_epoch 1" in step["lego_args"] for step in steps if "lego_args" in step)
+
+
+def test_an_unknown_experiment_is_named(multi30k: Any) -> None:
+    printed = multi30k.fail("--experiments", "E7", script="./board.sh")
+    assert "error: no experiment E7: there are E1 E2 E3 E4 E5 E9" in printed
