@@ -19,6 +19,9 @@ REQUIRED = {
     # data
     "sentencepiece>=0.2.0,<0.3": "subword models; ESPnet wants 0.2.0, Python 3.13 a newer one",
     "kaldiio>=2.18,<3": "Kaldi archives",
+    "espeakng-loader>=0.2.4,<0.3": "espeak-ng as a wheel: speech made from text",
+    "soundfile>=0.13,<0.15": "audio files of any usual format",
+    "scipy>=1.15,<2": "resampling of audio",
     "num2words>=0.5.14,<0.6": "the numbers recipe makes its own data",
     "pyyaml>=6.0,<7": "configurations, interface.yaml, module.yaml",
     "huggingface_hub>=1.33,<2": "modules on the Hub: download, cache, upload",

@@ -26,6 +26,7 @@ VERBS = {
     "compose": "join parts of different origin into a system",
     "score": "BLEU, chrF, TER or exact match, with intervals; compare systems",
     "report": "render a RESULTS.md from the scores in a results.json",
+    "synthesize": "speak a text: a speech corpus from espeak-ng",
     "validate": "list every fault of a data folder in one pass",
     "tokenlist": "learn a subword model and write its token list",
     "stats": "interface positions per target token: the length ratio that data needs",

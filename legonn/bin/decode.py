@@ -159,8 +159,8 @@ def _tell(messages: Iterable[str]) -> None:
 
 
 def _decode_file(translator: Translator, lines: Lines, writer: Any) -> None:
+    from legonn.progress import Progress
     from legonn.search.notes import Notes
-    from legonn.search.progress import Progress
 
     notes = Notes()
     with Progress(len(lines.texts)) as progress:

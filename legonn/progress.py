@@ -1,4 +1,4 @@
-"""How far a long decoding has come, on standard error."""
+"""How far a long job has come, on standard error."""
 
 from __future__ import annotations
 
@@ -16,7 +16,9 @@ class Progress:
     Parameters
     ----------
     total : int
-        Lines to do.
+        Items to do.
+    command, unit : str
+        What a line of a log begins with, and what an item is called.
     stream : TextIO, optional
         Standard error by default.
     interval : float
@@ -29,11 +31,15 @@ class Progress:
         self,
         total: int,
         *,
+        command: str = "legonn decode",
+        unit: str = "line",
         stream: TextIO | None = None,
         interval: float = 30.0,
         clock: Any = time.monotonic,
     ) -> None:
         self.total = total
+        self.command = command
+        self.unit = unit
         self.done = 0
         self.stream = stream or sys.stderr
         self.interval = interval
@@ -45,7 +51,7 @@ class Progress:
         if self.stream.isatty():
             from tqdm import tqdm
 
-            self.bar = tqdm(total=self.total, file=self.stream, unit="line", leave=False)
+            self.bar = tqdm(total=self.total, file=self.stream, unit=self.unit, leave=False)
         return self
 
     def __exit__(
@@ -58,7 +64,7 @@ class Progress:
             self.bar.close()
 
     def add(self, count: int) -> None:
-        """Note that `count` more lines are done."""
+        """Note that `count` more are done."""
         self.done += count
         if self.bar is not None:
             self.bar.update(count)
@@ -68,7 +74,7 @@ class Progress:
             self.told = now
             left = (now - self.began) * (self.total - self.done) / self.done
             print(
-                f"legonn decode: {self.done}/{self.total} lines, {left:.0f} s left",
+                f"{self.command}: {self.done}/{self.total} {self.unit}s, {left:.0f} s left",
                 file=self.stream,
                 flush=True,
             )
@@ -77,4 +83,4 @@ class Progress:
         """What was done, and how fast."""
         seconds = self.clock() - self.began
         each = 1000 * seconds / max(1, self.done)
-        return f"{self.done} lines in {seconds:.1f} s, {each:.1f} ms a line"
+        return f"{self.done} {self.unit}s in {seconds:.1f} s, {each:.1f} ms a {self.unit}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 
-from legonn.search.progress import Progress
+from legonn.progress import Progress
 
 
 def test_a_log_gets_a_line_every_interval_with_the_time_left() -> None:

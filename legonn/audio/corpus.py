@@ -1,0 +1,278 @@
+"""A speech corpus from a text: a Kaldi folder whose recordings are synthetic."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import math
+import os
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import suppress
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from legonn.audio.room import add_noise, reverberate
+from legonn.audio.synthesis import Synthesizer
+from legonn.audio.voices import Voice, draw_voices
+from legonn.data.atomic import write_atomic
+from legonn.data.folder import read_text, write_text
+from legonn.errors import ConfigError, DataError
+
+__all__ = ["FORMATS", "Manner", "Recording", "synthesize_corpus"]
+
+# Of soundfile: FLAC loses nothing; Opus is a tenth of its size, and slower to write.
+FORMATS = {"flac": ("FLAC", "PCM_16"), "wav": ("WAV", "PCM_16"), "opus": ("OGG", "OPUS")}
+FOLDER = 1000  # recordings in one folder
+RECORD = "synthesis.yaml"
+
+
+@dataclass(frozen=True)
+class Manner:
+    """How a corpus is spoken; equal manners and texts give equal samples.
+
+    Attributes
+    ----------
+    language : str
+        A key of `legonn.audio.voices.ACCENTS`.
+    voices : int
+        Speakers.
+    seed : int
+        Of speakers, rates, levels and rooms.
+    sample_rate : int
+        Hertz.
+    format : str
+        A key of `FORMATS`.
+    snr : (float, float) or None
+        Noise is added at a ratio drawn from between these, in dB.
+    reverb : (float, float) or None
+        Reverberation time (RT60) is drawn from between these, in seconds.
+    """
+
+    language: str = "en"
+    voices: int = 100
+    seed: int = 1
+    sample_rate: int = 16000
+    format: str = "flac"
+    snr: tuple[float, float] | None = None
+    reverb: tuple[float, float] | None = None
+
+    def __post_init__(self) -> None:
+        if self.voices < 1:
+            raise ConfigError(f"--voices {self.voices}: give at least 1")
+        if self.format not in FORMATS:
+            raise ConfigError(f"--format {self.format}: give one of {', '.join(FORMATS)}")
+        if not 4000 <= self.sample_rate <= 48000:
+            raise ConfigError(f"--sample_rate {self.sample_rate}: give 4000 to 48000")
+        for name, most in (("snr", 100), ("reverb", 5)):
+            span = getattr(self, name)
+            if span is not None and not (span[0] <= span[1] <= most):
+                raise ConfigError(
+                    f"--{name} {span[0]} {span[1]}: give the lower first, at most {most}"
+                )
+        if self.reverb is not None and self.reverb[0] < 0:
+            raise ConfigError(f"--reverb {self.reverb[0]}: give 0 or more seconds")
+
+
+@dataclass(frozen=True)
+class Recording:
+    """One of a corpus: whose it is, where, and how long in seconds; 0 where there was nothing to say."""
+
+    utt_id: str
+    speaker: str
+    path: Path
+    seconds: float
+
+
+def synthesize_corpus(
+    text: Path,
+    output: Path,
+    manner: Manner,
+    *,
+    jobs: int = 1,
+    progress: Callable[[int], None] = lambda _: None,
+) -> list[Recording]:
+    """Speak each line of a Kaldi text file.
+
+    Makes `output/wav/<n>/<utt-id>.<format>`, then `wav.scp`, `utt2spk` and a copy of the text. Recordings that are
+    there already aren't made again, so a killed run goes on where it was.
+
+    Parameters
+    ----------
+    text : Path
+        Lines `<utt-id> <text>`.
+    output : Path
+        A new folder, or one begun with the same text and manner.
+    jobs : int
+        Processes.
+    progress : callable
+        Told after each recording.
+
+    Raises
+    ------
+    DataError
+        Naming all lines that have nothing to say; then nothing but recordings has been written.
+    ConfigError
+        When the folder was begun in another manner.
+    """
+    texts = read_text(text)
+    _begin(output, manner, text)
+    speakers = {
+        f"{manner.language}{manner.seed}v{i:04d}": voice
+        for i, voice in enumerate(draw_voices(manner.language, manner.voices, seed=manner.seed), 1)
+    }
+    ids = list(texts)
+    items = [
+        _Item(
+            utt_id,
+            texts[utt_id],
+            output / "wav" / f"{i // FOLDER:03d}" / f"{_name(utt_id)}.{manner.format}",
+        )
+        for i, utt_id in enumerate(ids)
+    ]
+    recordings = []
+    for recording in _speak_all(items, speakers, manner, jobs):
+        recordings.append(recording)
+        progress(1)
+    silent = {r.utt_id for r in recordings if r.seconds == 0}
+    if silent:
+        places = [f"{text}:{n}: {i}: {texts[i]!r}" for n, i in enumerate(ids, 1) if i in silent]
+        raise DataError("nothing to say in these lines; take them out and run again:", places)
+    write_text(output / text.name, texts)
+    write_text(output / "utt2spk", {r.utt_id: r.speaker for r in recordings})
+    write_text(output / "wav.scp", {r.utt_id: str(r.path) for r in recordings})
+    return recordings
+
+
+@dataclass(frozen=True)
+class _Item:
+    utt_id: str
+    text: str
+    path: Path
+
+
+def _begin(output: Path, manner: Manner, text: Path) -> None:
+    """Note the manner in the folder, or compare it with what is noted."""
+    import yaml
+
+    noted = {
+        "note": "synthetic speech, made by legonn synthesize with espeak-ng",
+        "version": Synthesizer().version,
+        "text": hashlib.sha256(text.read_bytes()).hexdigest(),
+        **asdict(manner),
+    }
+    page = yaml.safe_dump({k: list(v) if isinstance(v, tuple) else v for k, v in noted.items()})
+    record = output / RECORD
+    if not record.exists():
+        write_atomic(record, page)
+    elif record.read_text(encoding="utf-8") != page:
+        raise ConfigError(
+            f"{output} was begun with another text, options or espeak-ng, see {record}: remove it"
+        )
+
+
+def _name(utt_id: str) -> str:
+    """An id as a file name."""
+    return utt_id.replace("/", "%2F")
+
+
+def _speak_all(
+    items: Sequence[_Item], speakers: dict[str, Voice], manner: Manner, jobs: int
+) -> Iterator[Recording]:
+    if jobs <= 1:
+        _begin_worker(speakers, manner)
+        yield from map(_speak, items)
+        return
+    with ProcessPoolExecutor(jobs, initializer=_begin_worker, initargs=(speakers, manner)) as pool:
+        yield from pool.map(_speak, items, chunksize=16)
+
+
+# What a worker process has: set once, as sending it along with each text would cost more than the text.
+_worker: Any = None
+
+
+@dataclass(frozen=True)
+class _Worker:
+    synthesizer: Synthesizer
+    speakers: dict[str, Voice]
+    manner: Manner
+
+
+def _begin_worker(speakers: dict[str, Voice], manner: Manner) -> None:
+    global _worker
+    synthesizer = Synthesizer()
+    for voice in speakers.values():
+        synthesizer.check(voice)
+    _worker = _Worker(synthesizer, speakers, manner)
+
+
+def _speak(item: _Item) -> Recording:
+    """Make one recording, or measure it where it is there already."""
+    import soundfile
+
+    manner: Manner = _worker.manner
+    seed = hashlib.sha256(f"{manner.seed} {item.utt_id}".encode()).digest()
+    random = np.random.default_rng(int.from_bytes(seed[:8], "big"))
+    speaker = list(_worker.speakers)[int(random.integers(len(_worker.speakers)))]
+    if item.path.exists():
+        return Recording(item.utt_id, speaker, item.path, soundfile.info(item.path).duration)
+    voice = _worker.speakers[speaker]
+    voice = replace(voice, rate=round(voice.rate * random.uniform(0.9, 1.1)))
+    said = _worker.synthesizer.speak(item.text, voice)
+    if not said.any():
+        return Recording(item.utt_id, speaker, item.path, 0.0)
+    samples = _resample(
+        said / np.float32(32768), _worker.synthesizer.sample_rate, manner.sample_rate
+    )
+    samples = _level(_room(samples, manner, random), random)
+    file = io.BytesIO()
+    container, subtype = FORMATS[manner.format]
+    soundfile.write(file, samples, manner.sample_rate, format=container, subtype=subtype)
+    _write(item.path, file.getvalue())
+    return Recording(item.utt_id, speaker, item.path, len(samples) / manner.sample_rate)
+
+
+def _resample(samples: NDArray[np.float32], before: int, after: int) -> NDArray[np.float32]:
+    from scipy.signal import resample_poly
+
+    common = math.gcd(before, after)
+    return np.asarray(resample_poly(samples, after // common, before // common), np.float32)
+
+
+def _room(
+    samples: NDArray[np.float32], manner: Manner, random: np.random.Generator
+) -> NDArray[np.float32]:
+    if manner.reverb:
+        samples = reverberate(
+            samples,
+            seconds=random.uniform(*manner.reverb),
+            direct=random.uniform(0, 15),
+            sample_rate=manner.sample_rate,
+            random=random,
+        )
+    if manner.snr:
+        samples = add_noise(samples, snr=random.uniform(*manner.snr), random=random)
+    return samples
+
+
+def _level(samples: NDArray[np.float32], random: np.random.Generator) -> NDArray[np.float32]:
+    """A root mean square of -30 to -20 dB of full scale, less where a peak would be cut off."""
+    wanted = 10 ** (random.uniform(-30, -20) / 20)
+    gain = wanted / np.sqrt(np.mean(np.square(samples), dtype=np.float64))
+    return (samples * min(gain, 0.99 / np.abs(samples).max())).astype(np.float32)
+
+
+def _write(path: Path, content: bytes) -> None:
+    """Whole or not at all; not forced to the disk one by one, as recordings are many and can be made again."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        temporary.write_bytes(content)
+        os.replace(temporary, path)
+    finally:
+        with suppress(FileNotFoundError):
+            temporary.unlink()

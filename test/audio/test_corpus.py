@@ -1,0 +1,100 @@
+"""A corpus spoken by many voices: its files, its seeds, and going on after a kill."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+from legonn.audio.corpus import Manner, Recording, synthesize_corpus
+from legonn.data.folder import read_text, write_text
+from legonn.errors import ConfigError, DataError
+
+TEXTS = {"a-1": "One.", "a-2": "Two dogs.", "a/3": "Three men walk."}
+
+
+@pytest.fixture
+def text(tmp_path: Path) -> Path:
+    path = tmp_path / "text.tc.en"
+    write_text(path, TEXTS)
+    return path
+
+
+def sound(recordings: list[Recording]) -> dict[str, tuple[str, bytes]]:
+    return {r.utt_id: (r.speaker, r.path.read_bytes()) for r in recordings}
+
+
+def test_it_is_a_kaldi_folder_of_16_kilohertz(text: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    recordings = synthesize_corpus(text, out, Manner(voices=2))
+    assert read_text(out / "text.tc.en") == TEXTS
+    assert set(read_text(out / "utt2spk").values()) <= {"en1v0001", "en1v0002"}
+    paths = read_text(out / "wav.scp")
+    assert list(paths) == list(TEXTS)
+    for recording in recordings:
+        assert paths[recording.utt_id] == str(recording.path)
+        samples, rate = soundfile.read(recording.path)
+        assert (rate, samples.ndim) == (16000, 1)
+        assert len(samples) / rate == recording.seconds > 0.3
+        level = 20 * np.log10(np.sqrt(np.mean(np.square(samples))))
+        assert -36 < level < -19
+        assert np.abs(samples).max() < 1
+
+
+def test_it_depends_on_seed_and_text_but_not_on_order_and_processes(
+    text: Path, tmp_path: Path
+) -> None:
+    manner = Manner(voices=5, snr=(5, 20), reverb=(0.1, 0.3))
+    one = sound(synthesize_corpus(text, tmp_path / "one", manner))
+    other = tmp_path / "more.tc.en"
+    write_text(other, {"a-0": "Something before."} | TEXTS)
+    two = sound(synthesize_corpus(other, tmp_path / "two", manner, jobs=2))
+    del two["a-0"]
+    assert one == two
+    more = sound(synthesize_corpus(text, tmp_path / "more", Manner(voices=5, seed=2)))
+    assert all(one[i] != more[i] for i in one)
+
+
+def test_a_killed_run_goes_on_and_ends_with_the_same_files(text: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    first = sound(synthesize_corpus(text, out, Manner()))
+    recordings = {path: path.stat().st_mtime_ns for path in (out / "wav").rglob("*.flac")}
+    (out / "wav.scp").unlink()
+    lost = next(iter(recordings))
+    lost.unlink()
+    assert sound(synthesize_corpus(text, out, Manner())) == first
+    kept = {path: path.stat().st_mtime_ns for path in recordings if path != lost}
+    assert kept == {path: time for path, time in recordings.items() if path != lost}
+    assert (out / "wav.scp").exists()
+
+
+def test_another_manner_in_the_same_folder_is_refused(text: Path, tmp_path: Path) -> None:
+    synthesize_corpus(text, tmp_path / "out", Manner())
+    with pytest.raises(ConfigError, match=r"was begun with another text, options or espeak-ng"):
+        synthesize_corpus(text, tmp_path / "out", Manner(seed=2))
+
+
+def test_lines_with_nothing_to_say_are_all_named(tmp_path: Path) -> None:
+    path = tmp_path / "text.tc.en"
+    path.write_text("a\nb Word.\nc \n")
+    with pytest.raises(DataError) as error:
+        synthesize_corpus(path, tmp_path / "out", Manner())
+    assert error.value.items == [f"{path}:1: a: ''", f"{path}:3: c: ''"]
+    assert not (tmp_path / "out/wav.scp").exists()
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"voices": 0}, "--voices 0: give at least 1"),
+        ({"format": "mp3"}, "--format mp3: give one of flac, wav, opus"),
+        ({"sample_rate": 10}, "--sample_rate 10: give 4000 to 48000"),
+        ({"snr": (20, 5)}, "--snr 20 5: give the lower first"),
+        ({"reverb": (-1, 5)}, "--reverb -1: give 0 or more"),
+    ],
+)
+def test_illegal_options(options: dict[str, int], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        Manner(**options)  # type: ignore[arg-type]

@@ -1,0 +1,77 @@
+"""espeak-ng: the same text and voice are the same samples, whatever was said before."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from legonn.audio.synthesis import Synthesizer
+from legonn.audio.voices import ACCENTS, VARIANTS, Voice
+from legonn.errors import ConfigError
+
+ANDY = Voice("en-us", "Andy", rate=170, pitch=50, pitch_range=50)
+
+
+@pytest.fixture(scope="module")
+def synthesizer() -> Synthesizer:
+    return Synthesizer()
+
+
+def test_what_was_said_before_changes_nothing(synthesizer: Synthesizer) -> None:
+    alone = synthesizer.speak("A man reads.", ANDY)
+    synthesizer.speak("Two dogs play in the snow.", ANDY)
+    assert np.array_equal(synthesizer.speak("A man reads.", ANDY), alone)
+    assert synthesizer.sample_rate == 22050
+    assert 0.5 < len(alone) / 22050 < 2.0
+    assert np.abs(alone).max() > 3000
+
+
+def test_rate_pitch_and_variant_are_heard(synthesizer: Synthesizer) -> None:
+    text = "A man reads a long book in the garden."
+    said = {
+        name: synthesizer.speak(text, voice)
+        for name, voice in {
+            "as it is": ANDY,
+            "fast": Voice("en-us", "Andy", rate=250, pitch=50, pitch_range=50),
+            "high": Voice("en-us", "Andy", rate=170, pitch=90, pitch_range=50),
+            "woman": Voice("en-us", "f3", rate=170, pitch=50, pitch_range=50),
+        }.items()
+    }
+    assert len(said["fast"]) < 0.8 * len(said["as it is"])
+    assert pitch(said["high"]) > 1.3 * pitch(said["as it is"])
+    assert pitch(said["woman"]) > 1.2 * pitch(said["as it is"])
+
+
+def pitch(samples: np.ndarray) -> float:
+    """The fundamental frequency of the loudest second, in hertz, by autocorrelation."""
+    x = samples.astype(np.float64)
+    start = int(np.argmax(np.convolve(np.square(x), np.ones(11025), "valid")))
+    x = x[start : start + 11025]
+    spectrum = np.fft.rfft(x - x.mean(), 1 << 15)
+    related = np.fft.irfft(np.square(np.abs(spectrum)))
+    lags = range(22050 // 400, 22050 // 60)
+    return 22050 / max(lags, key=lambda lag: related[lag])
+
+
+def test_a_text_without_words_gives_no_sound(synthesizer: Synthesizer) -> None:
+    assert not synthesizer.speak("", ANDY).any()
+
+
+@pytest.mark.parametrize("accent", sorted({a for accents in ACCENTS.values() for a in accents}))
+def test_each_accent_exists(synthesizer: Synthesizer, accent: str) -> None:
+    synthesizer.check(Voice(accent, "f1", rate=170, pitch=50, pitch_range=50))
+
+
+def test_each_variant_exists(synthesizer: Synthesizer) -> None:
+    for variant in VARIANTS:
+        synthesizer.check(Voice("en-us", variant, rate=170, pitch=50, pitch_range=50))
+
+
+@pytest.mark.parametrize("name", ["en-us+Nobody", "xx+Andy"])
+def test_a_voice_that_does_not_exist_is_named(synthesizer: Synthesizer, name: str) -> None:
+    accent, variant = name.split("+")
+    voice = Voice(accent, variant, rate=170, pitch=50, pitch_range=50)
+    with pytest.raises(
+        ConfigError, match=r"espeak-ng 1\.\d+\.\d+ has no voice " + name.replace("+", r"\+")
+    ):
+        synthesizer.check(voice)
