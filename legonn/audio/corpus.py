@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import io
-import math
 import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -16,6 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from legonn.audio.resampling import resample
 from legonn.audio.room import add_noise, reverberate
 from legonn.audio.synthesis import Synthesizer
 from legonn.audio.voices import Voice, draw_voices
@@ -225,7 +225,7 @@ def _speak(item: _Item) -> Recording:
     said = _worker.synthesizer.speak(item.text, voice)
     if not said.any():
         return Recording(item.utt_id, speaker, item.path, 0.0)
-    samples = _resample(
+    samples = resample(
         said / np.float32(32768), _worker.synthesizer.sample_rate, manner.sample_rate
     )
     samples = _level(_room(samples, manner, random), random)
@@ -234,13 +234,6 @@ def _speak(item: _Item) -> Recording:
     soundfile.write(file, samples, manner.sample_rate, format=container, subtype=subtype)
     _write(item.path, file.getvalue())
     return Recording(item.utt_id, speaker, item.path, len(samples) / manner.sample_rate)
-
-
-def _resample(samples: NDArray[np.float32], before: int, after: int) -> NDArray[np.float32]:
-    from scipy.signal import resample_poly
-
-    common = math.gcd(before, after)
-    return np.asarray(resample_poly(samples, after // common, before // common), np.float32)
 
 
 def _room(

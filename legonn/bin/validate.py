@@ -12,7 +12,8 @@ __all__ = ["get_parser", "main"]
 
 EPILOG = """\
 A folder is in Kaldi form: text.<case>.<lang> files with lines "<utt-id> <text>", the same ids in
-each, sorted in the C locale. Exit status: 0 and a line of statistics a folder, or 2 and the list.
+each, sorted in the C locale; for speech also wav.scp, and where it has them segments and utt2spk. Each
+recording is read whole. Exit status: 0 and a line of statistics a folder, or 2 and the list.
 """
 
 
@@ -26,6 +27,10 @@ def get_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--max_length", type=int, default=1000, help="warn of longer texts, characters; 0: never"
     )
+    parser.add_argument(
+        "--allow_pipes", action="store_true", help="run the commands that wav.scp holds"
+    )
+    parser.add_argument("--nj", type=int, default=1, help="processes that read recordings")
     return parser
 
 
@@ -35,7 +40,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     from legonn.data.check import check_folder
 
     reports = [
-        check_folder(folder, files=args.files, max_length=args.max_length)
+        check_folder(
+            folder,
+            files=args.files,
+            max_length=args.max_length,
+            allow_pipes=args.allow_pipes,
+            jobs=args.nj,
+        )
         for folder in args.folders
     ]
     for report in reports:

@@ -74,9 +74,14 @@ class FolderReport:
 
 
 def check_folder(
-    folder: str | Path, *, files: Sequence[str] = (), max_length: int = 1000
+    folder: str | Path,
+    *,
+    files: Sequence[str] = (),
+    max_length: int = 1000,
+    allow_pipes: bool = False,
+    jobs: int = 1,
 ) -> FolderReport:
-    """Check a data folder's text files, each alone and against one another.
+    """Check a data folder's texts, its `utt2spk` and its recordings, each alone and against one another.
 
     Parameters
     ----------
@@ -86,6 +91,10 @@ def check_folder(
         Their names; empty takes every `text` and `text.*`.
     max_length : int
         Longer texts, in characters, are counted in a warning; 0 is no limit.
+    allow_pipes : bool
+        Run the commands in `wav.scp`.
+    jobs : int
+        Processes that read recordings.
     """
     folder = Path(folder)
     if not folder.is_dir():
@@ -97,8 +106,14 @@ def check_folder(
     )
     if not names:
         return FolderReport(folder, (), (f"{folder}: no text.<case>.<lang> file in it",))
-    reports = tuple(check_file(folder / name, max_length=max_length) for name in names)
-    return FolderReport(folder, reports, tuple(_differences(reports)))
+    if not files and (folder / "utt2spk").exists():
+        names.append("utt2spk")
+    reports = [check_file(folder / name, max_length=max_length) for name in names]
+    if (folder / "wav.scp").exists():
+        from legonn.audio.check import check_recordings
+
+        reports.append(check_recordings(folder, allow_pipes=allow_pipes, jobs=jobs))
+    return FolderReport(folder, tuple(reports), tuple(_differences(reports)))
 
 
 def check_file(path: Path, *, max_length: int) -> FileReport:

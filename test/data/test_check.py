@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
+import soundfile
 
 from legonn.data.check import FolderReport, check_folder
 
@@ -132,3 +134,25 @@ def test_all_faults_come_in_one_pass(tmp_path: Path) -> None:
         "text.tc.de:5:",  # d isn't in en
         "text.tc.en:3:",  # e isn't in de
     ]
+
+
+def test_a_speech_folder_is_checked_as_a_whole(tmp_path: Path) -> None:
+    soundfile.write(tmp_path / "a.wav", np.random.default_rng(1).uniform(-0.1, 0.1, 16000), 16000)
+    (tmp_path / "text.tc.en").write_text("a One.\nb Two.\n")
+    (tmp_path / "utt2spk").write_text("a s1\n")
+    (tmp_path / "wav.scp").write_text("a a.wav\nc none.wav\n")
+    report = check_folder(tmp_path)
+    names = [fault.removeprefix(f"{tmp_path}/").split(";")[0] for fault in report.faults]
+    assert names == [
+        "wav.scp:2: no such file: none.wav",
+        f"{tmp_path}: different numbers of ids: text.tc.en 2, utt2spk 1, wav.scp 2",
+        "text.tc.en:2: id b isn't in utt2spk",
+        "text.tc.en:2: id b isn't in wav.scp",
+        "wav.scp:2: id c isn't in text.tc.en",
+        "wav.scp:2: id c isn't in utt2spk",
+    ]
+    (tmp_path / "text.tc.en").write_text("a One.\n")
+    (tmp_path / "wav.scp").write_text("a a.wav\n")
+    report = check_folder(tmp_path)
+    assert report.faults == []
+    assert report.summary().endswith("; wav.scp 0.00 h, 1.0 to 1.0 s")

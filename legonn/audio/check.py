@@ -1,0 +1,194 @@
+"""Is there speech in a recording? What stands against it, and what is only odd."""
+
+from __future__ import annotations
+
+import struct
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from legonn.audio.recordings import Samples, Utterance, read_sound, read_utterances
+from legonn.data.check import FileReport
+from legonn.errors import DataError
+from legonn.progress import Progress
+
+__all__ = ["RecordingsReport", "SoundReport", "check_recordings", "check_sound", "check_sounds"]
+
+SHORTEST = 0.1  # seconds; a syllable takes about two of these
+LONGEST = 60.0
+SILENCE = 10 ** (-70 / 20)  # root mean square; quiet rooms have -60 dB
+CLIPPED = 0.001  # share of samples at full scale
+
+
+@dataclass(frozen=True)
+class SoundReport:
+    """What one utterance's sound is like.
+
+    Attributes
+    ----------
+    utterance : Utterance
+        Whose.
+    seconds : float
+        Its length; 0 when unreadable.
+    sample_rate, channels : int
+        Of the file; 0 when unreadable.
+    faults : tuple of str
+        Why it can't be used: `file:line: what; remedy`.
+    oddities : tuple of str
+        Kinds that are only counted: `stereo`, `clipped`, `long`.
+    """
+
+    utterance: Utterance
+    seconds: float = 0.0
+    sample_rate: int = 0
+    channels: int = 0
+    faults: tuple[str, ...] = ()
+    oddities: tuple[str, ...] = ()
+
+
+@dataclass
+class RecordingsReport(FileReport):
+    """What the recordings of a folder are like, all together.
+
+    Attributes
+    ----------
+    sounds : list of SoundReport
+        One an utterance.
+    """
+
+    sounds: list[SoundReport] = field(default_factory=list)
+
+    def summary(self) -> str:
+        """The recordings in a few figures."""
+        seconds = [sound.seconds for sound in self.sounds]
+        return (
+            f"{self.path.name} {sum(seconds) / 3600:.2f} h, {min(seconds, default=0):.1f} to "
+            f"{max(seconds, default=0):.1f} s"
+        )
+
+
+def check_recordings(
+    folder: str | Path, *, allow_pipes: bool = False, jobs: int = 1
+) -> RecordingsReport:
+    """Check `wav.scp`, `segments` and every sound that they lead to.
+
+    Parameters
+    ----------
+    folder : path
+        With a `wav.scp`.
+    allow_pipes : bool
+        Run the commands in it.
+    jobs : int
+        Processes.
+    """
+    folder = Path(folder)
+    report = RecordingsReport(
+        folder / ("segments" if (folder / "segments").exists() else "wav.scp")
+    )
+    try:
+        utterances = read_utterances(folder, allow_pipes=allow_pipes)
+    except DataError as error:
+        report.faults += error.items
+        return report
+    report.ids = {i: int(u.place.rpartition(":")[2]) for i, u in utterances.items()}
+    with Progress(len(utterances), command="legonn validate", unit="recording") as progress:
+        for sound in check_sounds(utterances.values(), jobs=jobs):
+            report.sounds.append(sound)
+            progress.add(1)
+    report.faults += [fault for sound in report.sounds for fault in sound.faults]
+    report.warnings += _warnings(report)
+    return report
+
+
+REMEDIES = {
+    "stereo": "have several channels; stage 3 mixes them into one",
+    "clipped": f"have more than {CLIPPED:.1%} of their samples at full scale; record them at a lower level",
+    "long": f"are longer than {LONGEST:.0f} s; cut them with segments, or stage 4 drops them from training sets",
+}
+
+
+def _warnings(report: RecordingsReport) -> Iterator[str]:
+    """A line for each kind of oddity, with the first of those that have it."""
+    counts = Counter(oddity for sound in report.sounds for oddity in sound.oddities)
+    for oddity, count in sorted(counts.items()):
+        first = next(sound for sound in report.sounds if oddity in sound.oddities)
+        yield f"{first.utterance.place}: {count} recordings, first this one, {REMEDIES[oddity]}"
+    rates = Counter(sound.sample_rate for sound in report.sounds if sound.sample_rate)
+    if len(rates) > 1:
+        shown = ", ".join(f"{rate} Hz: {count}" for rate, count in rates.most_common())
+        yield f"{report.path}: several sample rates ({shown}); stage 3 makes them one"
+
+
+def check_sounds(utterances: Iterable[Utterance], *, jobs: int = 1) -> Iterator[SoundReport]:
+    """Check many, in order, in several processes."""
+    if jobs <= 1:
+        yield from map(check_sound, utterances)
+        return
+    with ProcessPoolExecutor(jobs) as pool:
+        yield from pool.map(check_sound, utterances, chunksize=16)
+
+
+def check_sound(utterance: Utterance) -> SoundReport:
+    """Read an utterance whole, and look at its samples."""
+    try:
+        samples, rate = read_sound(utterance)
+    except DataError as error:
+        return SoundReport(utterance, faults=(str(error),))
+    seconds = len(samples) / rate
+    faults = tuple(
+        f"{utterance.place}: {utterance.source}: {fault}"
+        for fault in _faults(utterance, samples, seconds)
+    )
+    return SoundReport(
+        utterance, seconds, rate, samples.shape[1], faults, tuple(_oddities(samples, seconds))
+    )
+
+
+def _faults(utterance: Utterance, samples: Samples, seconds: float) -> Iterator[str]:
+    if not len(samples):
+        yield "no samples; record it again, or remove the line"
+        return
+    missing = 0 if utterance.is_pipe else _missing_bytes(Path(utterance.source))
+    if missing:
+        yield f"cut off: {missing} bytes are missing of what its header says; copy it again"
+    if seconds < SHORTEST:
+        yield f"{seconds:.3f} s, too short for a word; remove the line"
+    if utterance.end is not None and seconds < utterance.end - (utterance.start or 0) - 0.1:
+        yield f"the recording ends before the segment's {utterance.end} s; mend segments"
+    if not np.isfinite(samples).all():
+        yield "samples that are no numbers (NaN or infinite); write the file again"
+    elif _level(samples) < SILENCE:
+        yield "silence; remove the line"
+
+
+def _level(samples: Samples) -> float:
+    return float(np.sqrt(np.mean(np.square(samples), dtype=np.float64)))
+
+
+def _oddities(samples: Samples, seconds: float) -> Iterator[str]:
+    if samples.shape[1] > 1:
+        yield "stereo"
+    if seconds > LONGEST:
+        yield "long"
+    if len(samples) and np.mean(np.abs(samples) >= 0.999) > CLIPPED:
+        yield "clipped"
+
+
+def _missing_bytes(path: Path) -> int:
+    """What a WAV file lacks of the samples that its header promises; other formats' readers find out themselves."""
+    size = path.stat().st_size
+    with path.open("rb") as file:
+        head = file.read(12)
+        if head[:4] != b"RIFF" or head[8:] != b"WAVE":
+            return 0
+        while len(chunk := file.read(8)) == 8:
+            kind, length = chunk[:4], struct.unpack("<I", chunk[4:])[0]
+            if kind == b"data":
+                # Writers to pipes leave the length at its largest: then it says nothing.
+                return max(0, file.tell() + length - size) if length < 0x7FFFFFFF else 0
+            file.seek(length + length % 2, 1)
+    return 0

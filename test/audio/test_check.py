@@ -1,0 +1,109 @@
+"""Bad audio: what each kind is called, and that none ends the pass."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+from numpy.typing import NDArray
+
+from legonn.audio.check import check_recordings, check_sound
+from legonn.audio.recordings import Utterance
+
+RATE = 16000
+
+
+def noise(seconds: float, level: float = 0.1) -> NDArray[np.float64]:
+    return np.random.default_rng(1).uniform(-level, level, round(seconds * RATE))
+
+
+def write(path: Path, samples: NDArray[np.float64], **options: str) -> None:
+    soundfile.write(path, samples, RATE, **options)
+
+
+def cut(path: Path, samples: NDArray[np.float64]) -> None:
+    """A file whose last third is lost."""
+    write(path, samples)
+    content = path.read_bytes()
+    path.write_bytes(content[: 2 * len(content) // 3])
+
+
+def not_a_number(path: Path) -> None:
+    samples = noise(1)
+    samples[50] = np.nan
+    write(path, samples, subtype="FLOAT")
+
+
+BAD: dict[str, tuple[Callable[[Path], object], str]] = {
+    "empty.wav": (lambda path: path.write_bytes(b""), "no sound that can be read"),
+    "text.wav": (lambda path: path.write_text("not a sound\n" * 50), "no sound that can be read"),
+    "header.wav": (lambda path: write(path, noise(0)), "no samples"),
+    "cut.wav": (lambda path: cut(path, noise(1)), "cut off: 10682 bytes are missing"),
+    "cut.flac": (lambda path: cut(path, noise(1)), "flac decoder lost sync"),
+    "silent.wav": (lambda path: write(path, noise(1, level=1e-4)), "silence"),
+    "short.wav": (lambda path: write(path, noise(0.01)), "0.010 s, too short for a word"),
+    "nan.wav": (not_a_number, "samples that are no numbers"),
+    "absent.wav": (lambda path: None, "no such file"),
+}
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_each_kind_of_bad_audio_is_named_with_its_line(tmp_path: Path, name: str) -> None:
+    make, what = BAD[name]
+    make(tmp_path / name)
+    (fault,) = check_sound(Utterance("u", str(tmp_path / name), "wav.scp:3")).faults
+    assert fault.startswith("wav.scp:3: ")
+    assert str(tmp_path / name) in fault
+    assert what in fault
+
+
+def test_good_audio_has_no_faults(tmp_path: Path) -> None:
+    write(tmp_path / "a.flac", noise(1.5))
+    report = check_sound(Utterance("u", str(tmp_path / "a.flac"), "wav.scp:1"))
+    assert (report.seconds, report.sample_rate, report.channels) == (1.5, RATE, 1)
+    assert (report.faults, report.oddities) == ((), ())
+
+
+@pytest.mark.parametrize(
+    ("samples", "oddity"),
+    [
+        (np.stack([noise(1), noise(1)], axis=1), "stereo"),
+        (np.clip(noise(1, level=1.2), -1, 1), "clipped"),
+        (noise(61), "long"),
+    ],
+)
+def test_odd_audio_is_only_counted(
+    tmp_path: Path, samples: NDArray[np.float64], oddity: str
+) -> None:
+    write(tmp_path / "a.wav", samples)
+    report = check_sound(Utterance("u", str(tmp_path / "a.wav"), "wav.scp:1"))
+    assert (report.faults, report.oddities) == ((), (oddity,))
+
+
+def test_a_segment_beyond_the_recording(tmp_path: Path) -> None:
+    write(tmp_path / "a.wav", noise(1))
+    utterance = Utterance("u", str(tmp_path / "a.wav"), "segments:1", start=0.5, end=2.0)
+    assert check_sound(utterance).faults == (
+        f"segments:1: {tmp_path / 'a.wav'}: the recording ends before the segment's 2.0 s; mend segments",
+    )
+
+
+def test_a_folder_tells_all_at_once_in_order(tmp_path: Path) -> None:
+    for name, (make, _) in BAD.items():
+        make(tmp_path / name)
+    write(tmp_path / "good.flac", noise(2))
+    soundfile.write(tmp_path / "slow.wav", noise(1)[:8000], 8000)
+    names = [*BAD, "good.flac", "slow.wav"]
+    (tmp_path / "wav.scp").write_text("".join(f"u{i:02d} {name}\n" for i, name in enumerate(names)))
+    report = check_recordings(tmp_path, jobs=2)
+    assert len(report.faults) == len(BAD)
+    for number, (fault, (_, what)) in enumerate(zip(report.faults, BAD.values(), strict=True), 1):
+        assert fault.startswith(f"{tmp_path / 'wav.scp'}:{number}: ")
+        assert what in fault
+    assert len(report.ids) == len(names)
+    (warning,) = report.warnings
+    assert "several sample rates" in warning
+    assert "8000 Hz: 1" in warning
