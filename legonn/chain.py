@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import cast
+from typing import Any, cast
 
 import torch
 from espnet2.torch_utils.device_funcs import force_gatherable
@@ -87,6 +87,14 @@ class Chain(AbsESPnetModel):
         self.precision = precision
         self.sos = self.eos = decoder.embedding.num_embeddings - 1
 
+    def train(self, mode: bool = True) -> Chain:
+        """As any module, but what is frozen keeps the means that it has seen: they are weights, too."""
+        super().train(mode)
+        for module in self.modules():
+            if isinstance(module, nn.modules.batchnorm._BatchNorm) and module.affine:
+                module.train(mode and module.weight.requires_grad)
+        return self
+
     def encode(self, source: Tensor, lengths: Tensor) -> Encoded:
         """The encoder's input (B, T, ...) and (B,) -> what the decoder reads."""
         states, positions, _ = self.encoder(source, lengths)
@@ -106,23 +114,17 @@ class Chain(AbsESPnetModel):
         return [self.head.target, *(cast(Bridge, bridge).head.target for bridge in self.bridges)]
 
     def forward(
-        self,
-        src_text: Tensor,
-        src_text_lengths: Tensor,
-        text: Tensor,
-        text_lengths: Tensor,
-        **others: Tensor,
+        self, text: Tensor, text_lengths: Tensor, **others: Tensor
     ) -> tuple[Tensor, dict[str, Tensor], Tensor]:
         """Losses of one batch, as ESPnet's Trainer wants them.
 
         Parameters
         ----------
-        src_text, src_text_lengths : Tensor
-            (B, T), (B,).
         text, text_lengths : Tensor
             (B, U) padded with -1, (B,).
         **others
-            `<target>` and `<target>_lengths` of interfaces whose tokens aren't the decoder's.
+            The encoder's input and its lengths, `src_text` (B, T) or `speech` (B, N); `<target>` and
+            `<target>_lengths` of interfaces whose tokens aren't the decoder's.
 
         Returns
         -------
@@ -130,9 +132,10 @@ class Chain(AbsESPnetModel):
             Nats per target token; the weight is the number of target tokens, `<eos>` included.
         """
         batch = {"text": text, "text_lengths": text_lengths, **others}
-        device = src_text.device
+        source, source_lengths = (others[self.encoder.source + end] for end in ("", "_lengths"))
+        device = text.device
         with autocast(device, resolve_precision(self.precision, device)):
-            encoded = self.encode(src_text, src_text_lengths)
+            encoded = self.encode(source, source_lengths)
             ce, correct, count = self._decoder_loss(encoded, text, text_lengths)
             loss = self.ce_weight * ce
             stats = {"loss_ce": ce.detach(), "acc": correct}
@@ -170,5 +173,9 @@ class Chain(AbsESPnetModel):
         return loss, correct, wanted.numel()
 
     def collect_feats(self, **batch: Tensor) -> dict[str, Tensor]:
-        """Nothing to collect for text: ESPnet's statistics stage notes the lengths of the inputs by itself."""
-        return {}
+        """What ESPnet's statistics stage sums, beside the lengths of the inputs: features that are normalised by it."""
+        if not getattr(self.encoder, "needs_statistics", False):
+            return {}
+        front_end: Any = cast(LegoEncoder, self.encoder).front_end
+        features, frames = front_end.log_mel(batch["speech"], batch["speech_lengths"])
+        return {"feats": features, "feats_lengths": frames}

@@ -26,6 +26,7 @@ class TextFrontEnd(nn.Module):
     """
 
     UNKNOWN = 1
+    source = "src_text"
 
     def __init__(
         self, *, vocabulary: int, width: int, dropout: float, word_dropout: float = 0.0
@@ -67,15 +68,20 @@ class LegoEncoder(AbsEncoder):
     """Front end -> layers -> length controller -> layers -> norm.
 
     Without a length controller it is an ordinary encoder, and K = T.
+
+    Attributes
+    ----------
+    source : str
+        Name of the batch entry that it reads.
     """
 
     def __init__(
         self,
         *,
         front_end: nn.Module,
-        before: Stack,
+        before: nn.Module,
         length_control: LengthController | None,
-        after: Stack,
+        after: nn.Module,
         width: int,
     ) -> None:
         super().__init__()
@@ -85,6 +91,12 @@ class LegoEncoder(AbsEncoder):
         self.after = after
         self.norm = nn.LayerNorm(width)
         self.width = width
+        self.source = str(front_end.source)
+
+    @property
+    def needs_statistics(self) -> bool:
+        """Whether its front end normalises by those of a training set."""
+        return getattr(self.front_end, "normalisation", None) == "global"
 
     def output_size(self) -> int:
         """D."""

@@ -10,8 +10,10 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import torch
+from torch import nn
 from torch.overrides import TorchFunctionMode
 
+from legonn.audio.source import Sound
 from legonn.bridge import Bridge
 from legonn.chain import Chain
 from legonn.decoder import Decoder
@@ -32,9 +34,13 @@ __all__ = [
     "BeamConvConfig",
     "BridgeConfig",
     "ChainConfig",
+    "ConformerEncoderConfig",
     "DecoderConfig",
+    "EBranchformerEncoderConfig",
+    "EncoderConfig",
     "ImaginedEncoderConfig",
     "LayerConfig",
+    "SpeechEncoderConfig",
     "TextEncoderConfig",
     "WEmbConfig",
     "build_bridge",
@@ -43,6 +49,7 @@ __all__ = [
     "build_encoder",
     "check_length_ratio",
     "parse",
+    "sound_of",
     "without_memory",
 ]
 
@@ -53,6 +60,7 @@ SYSTEMS = ("lego", "attention")
 MOST_LAYERS, MOST_UNITS, MOST_WINDOW = 256, 65536, 999
 MOST_LENGTH_RATIO = 1000.0
 MOST_RETIMING = 10.0
+NORMALISATIONS = ("utterance", "global")
 
 
 def _in_range(least: int, most: int, config: object, *names: str) -> None:
@@ -186,6 +194,114 @@ class TextEncoderConfig(LayerConfig):
 
 
 @dataclass(frozen=True)
+class SpeechEncoderConfig(LayerConfig):
+    """A speech encoder of this package's own layers; `layers_before` and `layers_after` as a text encoder's.
+
+    Attributes
+    ----------
+    length_ratio : float
+        K / T, T being the states that subsampling leaves: 25 a second.
+    length_query : {"position", "source_position"}
+        See `LengthController`.
+    sample_rate, mels, normalisation, spec_augment
+        See `SpeechFrontEnd`.
+    """
+
+    layers_before: int = 4
+    layers_after: int = 2
+    length_ratio: float = 0.4
+    length_query: str = "source_position"
+    sample_rate: int = Sound.sample_rate
+    mels: int = 80
+    normalisation: str = "utterance"
+    spec_augment: bool = True
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.normalisation not in NORMALISATIONS:
+            raise ConfigError(
+                f"normalisation is {self.normalisation!r}; legal are {', '.join(NORMALISATIONS)}"
+            )
+        if not 4000 <= self.sample_rate <= 48000:
+            raise ConfigError(f"sample_rate is {self.sample_rate}; it is between 4000 and 48000 Hz")
+        if not 8 <= self.mels <= 256:
+            raise ConfigError(f"mels is {self.mels}; it is between 8 and 256")
+
+    def build(self, *, vocabulary: int, length_control: bool) -> LegoEncoder:
+        from legonn.speech import SpeechFrontEnd
+
+        return LegoEncoder(
+            front_end=SpeechFrontEnd(
+                width=self.width,
+                sample_rate=self.sample_rate,
+                mels=self.mels,
+                normalisation=self.normalisation,
+                spec_augment=self.spec_augment,
+                dropout=self.dropout,
+            ),
+            before=self.group(self.layers_before),
+            length_control=(
+                self.length_control(self.length_ratio, self.length_query)
+                if length_control
+                else None
+            ),
+            after=self.group(self.layers_after),
+            width=self.width,
+        )
+
+    def group(self, layers: int) -> nn.Module:
+        """The layers on one side of the length controller: (B, T, D), (B,) -> (B, T, D)."""
+        return self.stack(layers)
+
+    def head(self, *, source_size: int, vocabulary: int, target: str) -> Head:
+        return Head(width=self.width, vocabulary=vocabulary, target=target)
+
+
+@dataclass(frozen=True)
+class ConformerEncoderConfig(SpeechEncoderConfig):
+    """A speech encoder of ESPnet's Conformer layers.
+
+    Attributes
+    ----------
+    kernel : int
+        Frames that a layer's convolution spans; odd.
+    """
+
+    kernel: int = 15
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        _window(self, "kernel")
+
+    def group(self, layers: int) -> nn.Module:
+        from legonn.speech import EspnetGroup
+
+        return EspnetGroup.conformer(self, layers)
+
+
+@dataclass(frozen=True)
+class EBranchformerEncoderConfig(SpeechEncoderConfig):
+    """A speech encoder of ESPnet's E-Branchformer layers.
+
+    Attributes
+    ----------
+    kernel : int
+        Frames that a layer's convolutions span; odd.
+    """
+
+    kernel: int = 15
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        _window(self, "kernel")
+
+    def group(self, layers: int) -> nn.Module:
+        from legonn.speech import EspnetGroup
+
+        return EspnetGroup.e_branchformer(self, layers)
+
+
+@dataclass(frozen=True)
 class ImaginedEncoderConfig:
     """See `ImaginedEncoder`: marginals made of the target's own text."""
 
@@ -257,8 +373,6 @@ class WEmbConfig(IngestorConfig):
         _window(self, "receptive_field")
 
     def build(self, layer: LayerConfig, *, vocabulary: int, embedding: Any = None) -> Ingestor:
-        from torch import nn
-
         if embedding is None or not self.tie_embedding:
             embedding = nn.Embedding(vocabulary, layer.width)
             nn.init.normal_(embedding.weight, std=layer.width**-0.5)
@@ -368,8 +482,12 @@ class ChainConfig:
         _probabilities(self, "label_smoothing")
 
 
-ENCODERS: dict[str, type[TextEncoderConfig] | type[ImaginedEncoderConfig]] = {
+EncoderConfig = TextEncoderConfig | SpeechEncoderConfig | ImaginedEncoderConfig
+ENCODERS: dict[str, type[EncoderConfig]] = {
     "text": TextEncoderConfig,
+    "speech": SpeechEncoderConfig,
+    "conformer": ConformerEncoderConfig,
+    "e_branchformer": EBranchformerEncoderConfig,
     "imagined": ImaginedEncoderConfig,
 }
 INGESTORS: dict[str, type[WEmbConfig] | type[BeamConvConfig]] = {
@@ -454,6 +572,12 @@ def without_memory() -> Iterator[None]:
         yield
 
 
+def sound_of(config: Mapping[str, Any]) -> Sound | None:
+    """What the encoder that `config` describes reads, where that is speech."""
+    encoder = _part(ENCODERS, config, "encoder", "text")
+    return Sound(encoder.sample_rate) if isinstance(encoder, SpeechEncoderConfig) else None
+
+
 def build_encoder(
     config: Mapping[str, Any], *, source_size: int, vocabulary: int | None
 ) -> tuple[LegoEncoder | ImaginedEncoder, Head | Passed | None]:
@@ -462,7 +586,7 @@ def build_encoder(
     Parameters
     ----------
     source_size : int
-        V of what it reads.
+        V of what it reads; 0 for speech.
     vocabulary : int or None
         V of the marginals that it writes; None builds neither length controller nor head.
     """

@@ -12,6 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from legonn.audio.source import Sound
 from legonn.data.atomic import write_atomic
 from legonn.errors import ConfigError
 from legonn.interface import Interface
@@ -72,14 +73,17 @@ def _list(value: str | Sequence[str] | None) -> list[str]:
 
 
 def adopt_configuration(
-    args: argparse.Namespace, parts: Mapping[str, list[Part]], own: Interface, source: Interface
+    args: argparse.Namespace,
+    parts: Mapping[str, list[Part]],
+    own: Interface,
+    source: Interface | None,
 ) -> None:
     """Make `args` describe the chain that `parts` belong in; those keys that only training knows stay.
 
     Parameters
     ----------
     own, source : Interface
-        Tokens and tokenizers of the target and of the source, as the arguments name them.
+        Tokens and tokenizers of the target and, where the arguments name them, of the source.
 
     Raises
     ------
@@ -101,7 +105,9 @@ def adopt_configuration(
         args.bridges = [dict(part.config) for part in between]
 
 
-def _check_tokens(parts: Mapping[str, list[Part]], own: Interface, source: Interface) -> None:
+def _check_tokens(
+    parts: Mapping[str, list[Part]], own: Interface, source: Interface | None
+) -> None:
     here = "this training (--token_list, --bpemodel)"
     for part in parts["decoder"]:
         if part.reads is not None:
@@ -110,8 +116,10 @@ def _check_tokens(parts: Mapping[str, list[Part]], own: Interface, source: Inter
         if part.writes is not None and not parts["bridge"] and part.writes.unit == own.unit:
             part.writes.check_fits(own, writer_name=f"encoder {part.name}", reader_name=here)
         assert part.source is not None
+        if isinstance(part.source, Sound):
+            continue
         reads = (part.source.tokens, file_sha256(part.source.model))
-        if reads != (source.tokens, source.tokenizer_sha256):
+        if source is None or reads != (source.tokens, source.tokenizer_sha256):
             raise ConfigError(
                 f"encoder {part.name} reads other source tokens than this training's: give its token list "
                 f"(--src_token_listdir; a module's folder has src_tokens.txt and src_bpe.model)"

@@ -36,6 +36,7 @@ class ImaginedEncoder(AbsEncoder):
     """
 
     length_control = None
+    source = "src_text"
 
     def __init__(
         self, *, vocabulary: int, length_ratio: float, spread: float, confusion: float

@@ -65,6 +65,7 @@ PROVENANCE: dict[str, Any] = {
 PARENT = {"kind": str, "name": str, "weights_sha256": str}
 # How weights may be stored; they are trained and used in fp32.
 DTYPES = {"F32": "float32", "F16": "float16", "BF16": "bfloat16"}
+COUNT = "I64"  # of what a network only counts
 # More than any real one has. Weights hardly shrink, text tenfold.
 MOST_YAML_BYTES = 4 * 2**20
 MOST_YAML_DEPTH = 20
@@ -148,14 +149,17 @@ def _fill(
 
     from legonn.tokenizer import file_sha256
 
-    stored = {name: w.to(getattr(torch, dtype)).contiguous() for name, w in part.weights().items()}
-    save_file(stored, folder / WEIGHTS)
+    weights = {
+        name: (w.to(getattr(torch, dtype)) if w.is_floating_point() else w).contiguous()
+        for name, w in part.weights().items()
+    }
+    save_file(weights, folder / WEIGHTS)
     (folder / WEIGHTS).chmod(0o644)
     sides = {"": part.target, "src_": part.source}
     if part.kind == "bridge":
         sides["src_"] = part.reads
     for prefix, side in sides.items():
-        if side is not None:
+        if side is not None and side.tokens:  # speech has none
             text = "".join(f"{token}\n" for token in side.tokens)
             (folder / f"{prefix}tokens.txt").write_text(text, encoding="utf-8")
             if getattr(side, "model", None) is not None:
@@ -260,7 +264,7 @@ def read_module(path: Path) -> Any:
     from torch import nn
 
     from legonn.factory import without_memory
-    from legonn.part import Part, networks
+    from legonn.part import Part, networks, stored
 
     document, folder = describe(path)
     about = f"{folder / DESCRIPTION}"
@@ -268,7 +272,7 @@ def read_module(path: Path) -> Any:
     sizes = {"reads": sides.pop("reads_size"), "writes": len(sides["target"].tokens)}
     with without_memory():  # sizes are checked before any is taken
         network = nn.ModuleDict(networks(kind, document["config"], **sizes))
-    _check_shapes(folder / WEIGHTS, dict(network.named_parameters()))
+    _check_shapes(folder / WEIGHTS, stored(network))
     _fill_network(network, folder / WEIGHTS)
     part = Part(
         kind=kind,
@@ -278,7 +282,7 @@ def read_module(path: Path) -> Any:
         provenance=document["provenance"],
         **sides,
     )
-    exact = all(dtype == "F32" for dtype in _header(folder / WEIGHTS)[1].values())
+    exact = set(_header(folder / WEIGHTS)[1].values()) <= {"F32", COUNT}
     if exact and part.sha256() != document["weights_sha256"]:
         raise ConfigError(f"{folder / WEIGHTS} doesn't hold the weights that {about} describes")
     return part
@@ -408,7 +412,7 @@ def _sides(document: Mapping[str, Any], folder: Path, about: str) -> dict[str, A
     kind, target = document["kind"], _codec(document["target"], folder, "", about)
     sides: dict[str, Any] = {"target": target, "reads_size": len(target.tokens)}
     if kind == "encoder":
-        sides["source"] = _codec(document["source"], folder, "src_", about)
+        sides["source"] = _source(document, folder, about)
         sides["reads_size"] = len(sides["source"].tokens)
     for side, wanted in (("reads", kind != "encoder"), ("writes", kind != "decoder")):
         if wanted != (document[side] is not None):
@@ -425,6 +429,18 @@ def _sides(document: Mapping[str, Any], folder: Path, about: str) -> dict[str, A
         if tokens is target.tokens:
             _check_tokenizer(sides[side], target, about)
     return sides
+
+
+def _source(document: Mapping[str, Any], folder: Path, about: str) -> Any:
+    """What an encoder reads."""
+    from legonn.factory import sound_of
+
+    sound = sound_of(document["config"])
+    if sound is None:
+        return _codec(document["source"], folder, "src_", about)
+    if document["source"] != {"token_type": sound.token_type}:
+        raise ConfigError(f"{about}: a speech encoder whose source is {document['source']!r:.80}")
+    return sound
 
 
 def _check_tokenizer(interface: Any, codec: Any, about: str) -> None:
@@ -472,7 +488,12 @@ def _check_shapes(path: Path, planned: Mapping[str, Any]) -> None:
         for name in wanted.keys() & shapes.keys()
         if shapes[name] != wanted[name]
     ]
-    faults += [f"{name} holds {kind}" for name, kind in dtypes.items() if kind not in DTYPES]
+    counts = {name for name, tensor in planned.items() if not tensor.is_floating_point()}
+    faults += [
+        f"{name} holds {kind}"
+        for name, kind in dtypes.items()
+        if (kind != COUNT if name in counts else kind not in DTYPES)
+    ]
     if faults:
         shown = "; ".join(sorted(faults)[:5])
         raise ConfigError(
@@ -484,22 +505,26 @@ def _fill_network(network: Any, path: Path) -> None:
     """Put the file's weights in place of the planned ones; what two layers share stays shared."""
     from torch import nn
 
-    made = {
-        id(planned): nn.Parameter(_read_tensor(path, name))
-        for name, planned in network.named_parameters()
-    }
+    from legonn.part import stored
+
+    made = {}
+    for name, planned in stored(network).items():
+        read = _read_tensor(path, name)
+        made[id(planned)] = nn.Parameter(read) if isinstance(planned, nn.Parameter) else read
     for module in network.modules():
-        for name, planned in module.named_parameters(recurse=False, remove_duplicate=False):
-            setattr(module, name, made[id(planned)])
+        for name, planned in [*module._parameters.items(), *module._buffers.items()]:
+            if id(planned) in made:
+                setattr(module, name, made[id(planned)])
 
 
 def _read_tensor(path: Path, name: str) -> Any:
-    """One tensor in fp32, in memory of its own: the file is mapped for no longer than that."""
+    """One tensor, fractions in fp32, in memory of its own: the file is mapped for no longer than that."""
     import torch
     from safetensors import safe_open
 
     with safe_open(path, framework="pt") as file:
-        return file.get_tensor(name).to(torch.float32, copy=True)
+        tensor = file.get_tensor(name)
+    return tensor.to(torch.float32 if tensor.is_floating_point() else tensor.dtype, copy=True)
 
 
 # ---- One file ------------------------------------------------------------------------------------

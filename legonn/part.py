@@ -11,6 +11,7 @@ from typing import Any, cast
 import torch
 from torch import Tensor, nn
 
+from legonn.audio.source import Sound
 from legonn.encoder import LegoEncoder
 from legonn.errors import ConfigError, InterfaceMismatch
 from legonn.factory import (
@@ -24,7 +25,7 @@ from legonn.factory import (
 from legonn.interface import Interface
 from legonn.tokenizer import TextCodec
 
-__all__ = ["CONFIG_KEYS", "Part", "check_fits", "networks", "weights_sha256"]
+__all__ = ["CONFIG_KEYS", "Part", "check_fits", "networks", "stored", "weights_sha256"]
 
 # What of an experiment's configuration describes a part; a bridge's is one item of `bridges`.
 CONFIG_KEYS = {
@@ -51,7 +52,7 @@ class Part:
         `ingestor` and `decoder`.
     reads, writes : Interface or None
         The marginals on either side. Both are None for the parts of a plain encoder-decoder.
-    source : TextCodec or None
+    source : TextCodec or Sound or None
         What an encoder reads.
     target : TextCodec
         The tokens of `writes`; of a decoder, its output.
@@ -66,12 +67,12 @@ class Part:
     target: TextCodec
     reads: Interface | None = None
     writes: Interface | None = None
-    source: TextCodec | None = None
+    source: TextCodec | Sound | None = None
     provenance: Mapping[str, Any] = field(default_factory=dict)
 
     def weights(self) -> dict[str, Tensor]:
-        """By name; a tensor that two layers share is there once."""
-        return {name: p.detach() for name, p in self.network.named_parameters()}
+        """By name, with the statistics that a network keeps; a tensor that two layers share is there once."""
+        return {name: tensor.detach() for name, tensor in stored(self.network).items()}
 
     def sha256(self) -> str:
         """Of names, shapes and values of the weights: the same in whatever file they lie."""
@@ -79,7 +80,7 @@ class Part:
 
     def parameters(self) -> int:
         """Number of trained numbers; tied ones count once."""
-        return sum(value.numel() for value in self.weights().values())
+        return sum(value.numel() for value in self.network.parameters())
 
     def with_length_ratio(self, ratio: float) -> Part:
         """This encoder giving `ratio` positions for each of its inputs; its layers are shared, not copied.
@@ -104,12 +105,20 @@ class Part:
         )
 
 
+def stored(network: nn.Module) -> dict[str, Tensor]:
+    """What a network's file holds: its parameters, those that layers share once, then its persistent buffers."""
+    parameters = dict(network.named_parameters())
+    shared = {name for name, _ in network.named_parameters(remove_duplicate=False)}
+    states = network.state_dict(keep_vars=True)
+    return parameters | {name: value for name, value in states.items() if name not in shared}
+
+
 def weights_sha256(weights: Mapping[str, Tensor]) -> str:
     """Hex SHA-256 of names, types, shapes and values."""
     digest = hashlib.sha256()
     for name, value in sorted(weights.items()):
         digest.update(f"{name} {value.dtype} {list(value.shape)}\n".encode())
-        digest.update(value.contiguous().view(torch.uint8).cpu().numpy().tobytes())
+        digest.update(value.contiguous().flatten().view(torch.uint8).cpu().numpy().tobytes())
     return digest.hexdigest()
 
 

@@ -15,10 +15,11 @@ import torch
 import yaml
 from torch import nn
 
+from legonn.audio.source import Sound
 from legonn.bridge import Bridge
 from legonn.chain import Chain
 from legonn.errors import ConfigError
-from legonn.factory import build_chain
+from legonn.factory import build_chain, sound_of
 from legonn.head import Head
 from legonn.interface import Interface
 from legonn.part import CONFIG_KEYS, Part, bridge_config, check_fits
@@ -72,7 +73,7 @@ class System:
     """
 
     chain: Chain
-    source: TextCodec
+    source: TextCodec | Sound
     target: TextCodec
     interface: Interface
     name: str
@@ -254,11 +255,38 @@ class System:
             Source text, one sentence each.
         **options
             Fields of `legonn.search.DecodingOptions`: `beam_size=5, mode="joint"` ...
+
+        Raises
+        ------
+        ConfigError
+            If it hears, and doesn't read.
         """
         from legonn.search import DecodingOptions, Translator
 
         translator = Translator(self, DecodingOptions.load(None, options))
         return [found[0] for found in translator.translate(lines)]
+
+    def transcribe(self, waveforms: Sequence[Any], **options: Any) -> list[Hypothesis]:
+        """The best output for each recording: its transcript, or its translation.
+
+        Parameters
+        ----------
+        waveforms : sequence of arrays or tensors
+            Samples (N,), full scale 1, at `source.sample_rate` hertz.
+        **options
+            As `translate`'s.
+
+        Raises
+        ------
+        ConfigError
+            If it reads, and doesn't hear.
+        """
+        from legonn.search import DecodingOptions, Transcriber
+
+        if not isinstance(self.source, Sound):
+            raise ConfigError(f"{self.name} takes text, not speech: call translate")
+        transcriber = Transcriber(self, DecodingOptions.load(None, options))
+        return [found[0] for found in transcriber.transcribe(waveforms)]
 
     def parameters(self) -> int:
         """Number of trained numbers; tied ones count once."""
@@ -298,20 +326,21 @@ def _read_config(path: Path) -> Mapping[str, Any]:
 _SAFE_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
-def _codecs(config: Mapping[str, Any], folder: Path) -> tuple[TextCodec, TextCodec]:
-    source, target = (
+def _codecs(config: Mapping[str, Any], folder: Path) -> tuple[TextCodec | Sound, TextCodec]:
+    sound = sound_of(config)
+    *source, target = (
         TextCodec(
             token_type=config[f"{prefix}token_type"],
             tokens=config[f"{prefix}token_list"],
             model=folder / f"{prefix}bpe.model" if config[f"{prefix}bpemodel"] else None,
         )
-        for prefix in ("src_", "")
+        for prefix in (("src_", "") if sound is None else ("",))
     )
-    return source, target
+    return source[0] if sound is None else sound, target
 
 
 def _check_tokenizers(
-    interface: Interface, source: TextCodec, target: TextCodec, folder: Path
+    interface: Interface, source: TextCodec | Sound, target: TextCodec, folder: Path
 ) -> None:
     if interface.tokens != target.tokens:
         raise ConfigError(f"{folder}/interface.yaml and config.yaml disagree on the token list")

@@ -9,7 +9,7 @@ import logging
 import shutil
 from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -30,6 +30,7 @@ from legonn.factory import (
     SYSTEMS,
     build_chain,
     parse,
+    sound_of,
     without_memory,
 )
 from legonn.finetuning import (
@@ -51,11 +52,12 @@ from legonn.trainer import LegoTrainer
 
 __all__ = ["LegoTask", "Preprocessor"]
 
+SOURCES = ("src_text", "speech")
 MODELS = {"bpemodel": "bpe.model", "src_bpemodel": "src_bpe.model"}
 
 
 class Preprocessor:
-    """Text of each entry to ids; with `count_positions`, also what CTC needs, for the statistics stage.
+    """Text of each entry to ids, sound as it is; with `count_positions`, also what CTC needs, for the statistics stage.
 
     Parameters
     ----------
@@ -71,12 +73,20 @@ class Preprocessor:
 
     def __call__(self, uid: str, data: dict[str, Any]) -> dict[str, np.ndarray]:
         """One utterance as the data loader read it -> arrays of ids."""
-        ids = {name: self.codecs[name].encode(text) for name, text in data.items()}
+        ids = {
+            name: self.codecs[name].encode(text) if name in self.codecs else _mono(text)
+            for name, text in data.items()
+        }
         if self.count_positions:
-            for name in [name for name in ids if name != "src_text"]:
+            for name in [name for name in ids if name not in SOURCES]:
                 repeats = int((ids[name][1:] == ids[name][:-1]).sum())
                 ids[f"{name}_positions"] = np.zeros(len(ids[name]) + repeats, dtype=np.int64)
         return ids
+
+
+def _mono(sound: np.ndarray) -> np.ndarray:
+    """Samples (N,) or (N, channels) -> (N,), full scale 1."""
+    return sound.mean(axis=1) if sound.ndim == 2 else sound
 
 
 class LegoTask(AbsTask):
@@ -90,7 +100,7 @@ class LegoTask(AbsTask):
     def add_task_arguments(cls, parser: argparse.ArgumentParser) -> None:
         """The chain, its tokens and its losses; all else is ESPnet's."""
         required = parser.get_default("required")
-        required += ["src_token_list", "token_list"]
+        required += ["token_list"]
         # Attention plots need ESPnet's own attention modules.
         parser.set_defaults(num_att_plot=0)
         _add_chain(parser.add_argument_group("The chain (DESIGN 2)"))
@@ -111,26 +121,28 @@ class LegoTask(AbsTask):
 
     @classmethod
     def required_data_names(cls, train: bool = True, inference: bool = False) -> tuple[str, ...]:
-        """Entries that `--*_data_path_and_name_and_type` must name."""
-        return ("src_text",) if inference else ("src_text", "text")
+        """Entries that `--*_data_path_and_name_and_type` must name; the encoder's own is seen to by `_check`."""
+        return () if inference else ("text",)
 
     @classmethod
     def optional_data_names(cls, train: bool = True, inference: bool = False) -> tuple[str, ...]:
-        """Targets of the interfaces before the last."""
-        return tuple(f"text_{suffix}" for suffix in ("phn", "char", "word", "bpe"))
+        """What an encoder may read, and targets of the interfaces before the last."""
+        return (*SOURCES, *(f"text_{suffix}" for suffix in ("phn", "char", "word", "bpe")))
 
     @classmethod
     def build_model(cls, args: argparse.Namespace) -> Chain:
         """The chain of the arguments, initialised."""
         # Contents in place of paths, as in all ESPnet tasks: config.yaml then stands alone.
         args.token_list = _token_list(args.token_list)
-        args.src_token_list = _token_list(args.src_token_list)
+        args.src_token_list = _source_tokens(args)
         args.interface_token_lists = {
             name: _token_list(tokens) for name, tokens in args.interface_token_lists.items()
         }
         chain = build_chain(
             vars(args), source_size=len(args.src_token_list), target_size=len(args.token_list)
         )
+        if getattr(chain.encoder, "needs_statistics", False) and args.feats_stats:
+            cast(Any, chain.encoder).front_end.set_statistics(Path(args.feats_stats))
         adopt_weights(chain, pretrained_parts(args))
         size = sum(p.numel() for p in chain.parameters())
         logging.info("%d parameters, precision %s", size, args.precision)
@@ -167,7 +179,8 @@ class LegoTask(AbsTask):
                 raise ConfigError(
                     f"--freeze {kind} would keep it untrained: name a trained one, --pretrained_{kind}"
                 )
-        own, source = (_tokens(args, prefix) for prefix in ("", "src_"))
+        own = _tokens(args, "")
+        source = _tokens(args, "src_") if args.src_token_list else None
         adopt_configuration(args, parts, own, source)
         writes = not args.collect_stats and _is_first(args)
         if writes:
@@ -207,6 +220,12 @@ def _add_chain(group: Any) -> None:
         "--ce_weight", type=float, default=1.0, help="of the decoder's cross-entropy"
     )
     group.add_argument("--precision", default="auto", choices=PRECISIONS)
+    group.add_argument(
+        "--feats_stats",
+        type=str_or_none,
+        default=None,
+        help="feats_stats.npz of the statistics stage, for a speech encoder with normalisation=global",
+    )
 
 
 def _add_tokens(group: Any) -> None:
@@ -274,6 +293,15 @@ def _token_list(tokens: str | list[str]) -> list[str]:
     return list(tokens)
 
 
+def _source_tokens(args: argparse.Namespace) -> list[str]:
+    """The source's token list; none for speech."""
+    if sound_of(vars(args)) is not None:
+        return []
+    if not args.src_token_list:
+        raise ConfigError(f"--encoder {args.encoder} reads text: give --src_token_list")
+    return _token_list(args.src_token_list)
+
+
 def _codecs(args: argparse.Namespace) -> dict[str, TextCodec]:
     codecs = {
         f"{prefix}text": TextCodec(
@@ -281,7 +309,7 @@ def _codecs(args: argparse.Namespace) -> dict[str, TextCodec]:
             tokens=_token_list(getattr(args, f"{prefix}token_list")),
             model=_path(getattr(args, f"{prefix}bpemodel")),
         )
-        for prefix in ("", "src_")
+        for prefix in (("", "src_") if sound_of(vars(args)) is None else ("",))
     }
     for name, tokens in args.interface_token_lists.items():
         codecs[name] = TextCodec(token_type="phn", tokens=_token_list(tokens))
@@ -300,21 +328,36 @@ def _is_first(args: argparse.Namespace) -> bool:
 def _check(args: argparse.Namespace) -> None:
     """Find the configuration's mistakes before anything is written; takes no memory, no random number."""
     others = {name: _token_list(tokens) for name, tokens in args.interface_token_lists.items()}
-    sizes = [len(_token_list(tokens)) for tokens in (args.src_token_list, args.token_list)]
     with without_memory():
-        build_chain(
+        chain = build_chain(
             {**vars(args), "interface_token_lists": others},
-            source_size=sizes[0],
-            target_size=sizes[1],
+            source_size=len(_source_tokens(args)),
+            target_size=len(_token_list(args.token_list)),
         )
+    if getattr(chain.encoder, "needs_statistics", False) and not (
+        args.feats_stats or args.pretrained_encoder
+    ):
+        raise ConfigError(
+            "normalisation=global needs the training set's statistics: give --feats_stats, which stage 10 wrote, or "
+            "take normalisation=utterance"
+        )
+    wanted = chain.encoder.source
+    for option in ("train", "valid"):
+        given = [name for _, name, _ in getattr(args, f"{option}_data_path_and_name_and_type")]
+        if given and wanted not in given:
+            raise ConfigError(
+                f"--encoder {args.encoder} reads {wanted}, but --{option}_data_path_and_name_and_type "
+                f"names {', '.join(given)}"
+            )
 
 
 def _describe(args: argparse.Namespace, origin: list[dict[str, str]]) -> None:
     """Write interface.yaml and the tokenizers' models into the experiment folder."""
     folder = Path(args.output_dir)
     folder.mkdir(parents=True, exist_ok=True)
+    codecs = _codecs(args)
     for option, name in MODELS.items():
-        if getattr(args, option):
+        if getattr(args, option) and ("src_text" in codecs or option == "bpemodel"):
             shutil.copyfile(getattr(args, option), folder / name)
     reads = parse(INGESTORS[args.ingestor], args.ingestor_conf, "ingestor_conf")
     dataclasses.replace(
@@ -327,7 +370,9 @@ def _describe(args: argparse.Namespace, origin: list[dict[str, str]]) -> None:
             "training_set": [path for path, *_ in args.train_data_path_and_name_and_type],
             "date": datetime.date.today().isoformat(),
             "revision": revision(),
-            "source_tokenizer_sha256": file_sha256(_path(args.src_bpemodel)),
+            "source_tokenizer_sha256": (
+                file_sha256(_path(args.src_bpemodel)) if "src_text" in codecs else None
+            ),
             "parents": origin,
         },
     ).save(folder / "interface.yaml")
@@ -352,8 +397,10 @@ def _report_frozen(args: argparse.Namespace, parts: Mapping[str, list[Part]]) ->
 
 def _positions_per_token(args: argparse.Namespace) -> tuple[float, float, float] | None:
     shapes = {Path(path).name.split(".")[0]: Path(path) for path in args.train_shape_file}
-    if args.system != "lego" or not {"src_text_shape", "text_shape"} <= set(shapes):
+    source = "speech_shape" if sound_of(vars(args)) else "src_text_shape"
+    if args.system != "lego" or not {source, "text_shape"} <= set(shapes):
         return None
     encoder: Any = parse(ENCODERS[args.encoder], args.encoder_conf, "encoder_conf")
-    sizes = shapes["src_text_shape"], shapes["text_shape"]
-    return positions_per_token(*sizes, encoder.length_ratio)
+    return positions_per_token(
+        shapes[source], shapes["text_shape"], encoder.length_ratio, sound=sound_of(vars(args))
+    )

@@ -81,7 +81,8 @@ def test_the_chain_is_what_its_configuration_says(chain_config: Config) -> None:
     chain = build_chain(config, source_size=30, target_size=20)
     assert isinstance(chain.encoder.front_end, TextFrontEnd)
     assert chain.encoder.front_end.embedding.weight.shape == (30, 24)
-    assert len(chain.encoder.before.blocks) == 2 and len(chain.encoder.after.blocks) == 4
+    before, after = (chain.encoder.get_submodule(f"{side}.blocks") for side in ("before", "after"))
+    assert len(list(before.children())) == 2 and len(list(after.children())) == 4
     assert chain.encoder.length_control is not None and chain.encoder.length_control.ratio == 2.5
     assert isinstance(chain.head, Head) and chain.head.linear.weight.shape == (20, 24)
     assert isinstance(chain.ingestor, WEmb) and len(chain.ingestor.stack.blocks) == 3
@@ -159,7 +160,7 @@ PART = {"width": 16, "heads": 2}
     [
         ({"system": "plain"}, "system is 'plain'; legal are lego, attention"),
         ({"precision": "fp16"}, "precision is 'fp16'; legal are auto, fp32, bf16"),
-        ({"encoder": "conformer"}, "encoder is 'conformer'; legal are text"),
+        ({"encoder": "lstm"}, "encoder is 'lstm'; legal are text, speech, conformer"),
         ({"ingestor": "embed"}, "ingestor is 'embed'; legal are wemb, beamconv"),
         ({"decoder": "rnn"}, "decoder is 'rnn'; legal are transformer"),
         ({"encoder_conf": {"width": 10, "heads": 4}}, "width 10 must be a multiple of heads 4"),

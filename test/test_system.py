@@ -17,6 +17,7 @@ import yaml
 from legonn.errors import ConfigError, InterfaceMismatch, LegonnError
 from legonn.interface import Interface
 from legonn.system import System
+from legonn.tokenizer import TextCodec
 
 LINES = ["unu doi", "trei", "patru cinci unu"]
 
@@ -29,6 +30,7 @@ def copy(experiment: Path, tmp_path: Path) -> Path:
 
 def logits(system: System) -> torch.Tensor:
     """Of one made-up target, (1, U, V)."""
+    assert isinstance(system.source, TextCodec)
     ids = torch.tensor(system.source.encode(LINES[2]))[None]
     with torch.no_grad():
         encoded = system.chain.encode(ids, torch.tensor([ids.size(1)]))

@@ -172,8 +172,8 @@ def test_batches_are_padded_with_a_value_that_is_no_id() -> None:
 
 
 def test_data_names() -> None:
-    assert LegoTask.required_data_names() == ("src_text", "text")
-    assert LegoTask.required_data_names(inference=True) == ("src_text",)
+    assert LegoTask.required_data_names() == ("text",)
+    assert LegoTask.required_data_names(inference=True) == ()
     assert "text_phn" in LegoTask.optional_data_names()
 
 

@@ -119,10 +119,14 @@ def _classes(document: Mapping[str, Any]) -> str:
 
 
 def _source(document: Mapping[str, Any], folder: Path) -> dict[str, str]:
+    from legonn.audio.source import Sound
     from legonn.tokenizer import read_token_list
 
     if document["source"] is None:
         return {}
+    if document["source"]["token_type"] == Sound.token_type:
+        rate = (document["config"].get("encoder_conf") or {}).get("sample_rate")
+        return {"source": str(Sound() if rate is None else Sound(rate))}
     tokens = read_token_list(folder / "src_tokens.txt")
     return {"source": f"text, {len(tokens)} tokens ({document['source']['token_type']})"}
 

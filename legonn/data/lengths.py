@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from legonn.audio.source import Sound
 from legonn.errors import DataError
 
 __all__ = ["LengthStats", "measure_lengths", "positions", "positions_per_token", "read_shapes"]
@@ -72,12 +73,21 @@ def positions(lengths: np.ndarray, ratio: float) -> np.ndarray:
     return np.maximum(np.ceil(lengths * ratio - 1e-6), 1)
 
 
-def positions_per_token(source: Path, target: Path, ratio: float) -> tuple[float, float, float]:
-    """K/U at percentiles 1, 50 and 99, from the shape files of source and target."""
+def positions_per_token(
+    source: Path, target: Path, ratio: float, *, sound: Sound | None = None
+) -> tuple[float, float, float]:
+    """K/U at percentiles 1, 50 and 99, from the shape files of source and target.
+
+    Parameters
+    ----------
+    source : Path
+        Lengths in tokens, or of `sound` in samples.
+    """
     inputs, tokens = read_shapes(source), read_shapes(target)
     common = sorted(inputs.keys() & tokens.keys())
+    lengths = np.array([inputs[uid] for uid in common])
     return _percentiles(
-        positions(np.array([inputs[uid] for uid in common]), ratio),
+        positions(lengths if sound is None else sound.states(lengths), ratio),
         np.array([tokens[uid] for uid in common]),
     )
 

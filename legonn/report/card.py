@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import yaml
 
+from legonn.audio.source import Sound
+
 if TYPE_CHECKING:
     from legonn.interface import Interface
     from legonn.part import Part
@@ -15,7 +17,7 @@ if TYPE_CHECKING:
 __all__ = ["model_card"]
 
 WHAT = {
-    "encoder": "An encoder with length controller and head: it reads text and writes marginals.",
+    "encoder": "An encoder with length controller and head: it reads or hears, and writes marginals.",
     "bridge": "A bridge: it reads marginals over one token list and writes them over another.",
     "decoder": "A decoder with its ingestor: it reads marginals and writes text.",
 }
@@ -70,7 +72,8 @@ def _usage(part: Part, title: str) -> str:
 def _contract(part: Part) -> str:
     lines = []
     if part.source is not None:
-        lines.append(f"- source: text, {len(part.source.tokens)} tokens ({part.source.token_type})")
+        text = f"text, {len(part.source.tokens)} tokens ({part.source.token_type})"
+        lines.append(f"- source: {part.source if isinstance(part.source, Sound) else text}")
     for verb, interface in (("reads", part.reads), ("writes", part.writes)):
         if interface is not None:
             lines.append(f"- {verb}: {_interface(interface)}")

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from legonn.search.ctc_prefix import CTCPrefixScorer
     from legonn.search.options import MODES, DecodingOptions
     from legonn.search.strategies import decode_batch
-    from legonn.search.translator import Hypothesis, Translator
+    from legonn.search.translator import Hypothesis, Transcriber, Translator
 
 __all__ = [
     "MODES",
@@ -19,6 +19,7 @@ __all__ = [
     "DecodingOptions",
     "Found",
     "Hypothesis",
+    "Transcriber",
     "Translator",
     "decode_batch",
 ]
@@ -31,6 +32,7 @@ _HOMES = {
     "CTCPrefixScorer": "ctc_prefix",
     "decode_batch": "strategies",
     "Hypothesis": "translator",
+    "Transcriber": "translator",
     "Translator": "translator",
 }
 

@@ -5,27 +5,30 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import torch
+from torch import Tensor
 
+from legonn.audio.source import Sound
 from legonn.chain import Chain
+from legonn.errors import ConfigError
 from legonn.search.beam import Found
 from legonn.search.options import DecodingOptions
 from legonn.search.strategies import decode_batch, strategy_for
 from legonn.tokenizer import TextCodec
 
-__all__ = ["Hypothesis", "TextSystem", "Translator"]
+__all__ = ["Hypothesis", "SearchedSystem", "Transcriber", "Translator"]
 
 
-class TextSystem(Protocol):
-    """What a translator needs of a system."""
+class SearchedSystem(Protocol):
+    """What a search needs of a system."""
 
     @property
     def chain(self) -> Chain: ...
 
     @property
-    def source(self) -> TextCodec: ...
+    def source(self) -> TextCodec | Sound: ...
 
     @property
     def target(self) -> TextCodec: ...
@@ -58,12 +61,68 @@ class Hypothesis:
 EMPTY = Hypothesis(text="", tokens=(), ids=(), score=0.0, scores={})
 
 
-class Translator:
+class _Searcher:
+    """What reading and hearing share: the system, and what is made of what was found."""
+
+    def __init__(self, system: SearchedSystem, options: DecodingOptions | None = None) -> None:
+        self.system = system
+        self.options = options or DecodingOptions()
+        system.chain.eval()
+        strategy_for(system.chain, self.options)  # say now what can't be done
+
+    def search(
+        self,
+        sources: Sequence[Tensor],
+        results: list[list[Hypothesis]],
+        on_done: Callable[[int], None],
+    ) -> None:
+        """Inputs (T,) -> hypotheses, put into `results`; those of equal length together, empty ones left out."""
+        for places in batches(map(len, sources), self.options.batch_size):
+            batch = torch.stack([sources[place] for place in places])  # (N, T)
+            found = decode_batch(self.system.chain, batch, self.options)
+            for place, hypotheses in zip(places, found, strict=True):
+                results[place] = [self._readable(one) for one in hypotheses]
+            on_done(len(places))
+
+    def _readable(self, found: Found) -> Hypothesis:
+        target = self.system.target
+        return Hypothesis(
+            text=target.decode(found.ids),
+            tokens=tuple(target.tokens[i] for i in found.ids),
+            ids=found.ids,
+            score=found.score,
+            scores=found.scores,
+        )
+
+
+class Transcriber(_Searcher):
+    """Writes down, or translates, what recordings say; parameters as `Translator`'s."""
+
+    def transcribe(
+        self, waveforms: Sequence[Any], on_done: Callable[[int], None] = lambda count: None
+    ) -> list[list[Hypothesis]]:
+        """Each recording's hypotheses, the best first; one without samples has an empty one.
+
+        Parameters
+        ----------
+        waveforms : sequence of arrays or tensors
+            Samples (N,), full scale 1.
+        on_done : callable
+            Told the number of recordings finished since the last time.
+        """
+        sources = [torch.as_tensor(samples, dtype=torch.float32) for samples in waveforms]
+        results = [[EMPTY] for _ in sources]
+        on_done(sum(len(samples) == 0 for samples in sources))
+        self.search(sources, results, on_done)
+        return results
+
+
+class Translator(_Searcher):
     """Translates lines.
 
     Parameters
     ----------
-    system : TextSystem
+    system : SearchedSystem
         Its chain is put in evaluation mode.
     options : DecodingOptions
         How.
@@ -71,15 +130,15 @@ class Translator:
     Raises
     ------
     ConfigError
-        If the options ask for CTC of a plain encoder-decoder.
+        If the options ask for CTC of a plain encoder-decoder; if the system hears, and doesn't read.
     """
 
-    def __init__(self, system: TextSystem, options: DecodingOptions | None = None) -> None:
-        self.system = system
-        self.options = options or DecodingOptions()
+    def __init__(self, system: SearchedSystem, options: DecodingOptions | None = None) -> None:
+        super().__init__(system, options)
+        if not isinstance(system.source, TextCodec):
+            raise ConfigError(f"this system takes {system.source}, not text: call System.transcribe")
+        self.codec = system.source
         self._known = frozenset(system.source.tokens)
-        system.chain.eval()
-        strategy_for(system.chain, self.options)  # say now what can't be done
 
     def translate(
         self, lines: Sequence[str], on_done: Callable[[int], None] = lambda count: None
@@ -93,31 +152,16 @@ class Translator:
         on_done : callable
             Told the number of lines finished since the last time.
         """
-        encode = self.system.source.encode
+        encode = self.codec.encode
         ids = [encode(line if line.strip() else "") for line in lines]
         results = [[EMPTY] for _ in lines]
         on_done(sum(len(row) == 0 for row in ids))
-        for places in batches([len(row) for row in ids], self.options.batch_size):
-            source = torch.stack([torch.from_numpy(ids[place]) for place in places])  # (N, T)
-            found = decode_batch(self.system.chain, source, self.options)
-            for place, hypotheses in zip(places, found, strict=True):
-                results[place] = [self._readable(one) for one in hypotheses]
-            on_done(len(places))
+        self.search([torch.from_numpy(row) for row in ids], results, on_done)
         return results
-
-    def _readable(self, found: Found) -> Hypothesis:
-        target = self.system.target
-        return Hypothesis(
-            text=target.decode(found.ids),
-            tokens=tuple(target.tokens[i] for i in found.ids),
-            ids=found.ids,
-            score=found.score,
-            scores=found.scores,
-        )
 
     def unknown(self, line: str) -> list[str]:
         """The tokens of a line that the source vocabulary lacks."""
-        return [token for token in self.system.source.split(line) if token not in self._known]
+        return [token for token in self.codec.split(line) if token not in self._known]
 
 
 def batches(lengths: Iterable[int], size: int) -> Iterator[list[int]]:

@@ -1,0 +1,302 @@
+"""Speech encoders: features against a written-out reference, and a trained one through all that modules do."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from legonn.audio.source import Sound
+from legonn.errors import ConfigError
+from legonn.factory import build_chain
+from legonn.interface import Interface
+from legonn.module import read_module, write_module
+from legonn.part import stored
+from legonn.speech import SpeechFrontEnd
+from legonn.system import System, load_part
+
+WIDE = {"width": 16, "heads": 2, "feedforward": 32, "layers_before": 1, "layers_after": 1}
+
+
+def front_end(**options: Any) -> SpeechFrontEnd:
+    torch.manual_seed(0)
+    usual: dict[str, Any] = {
+        "width": 16,
+        "sample_rate": 16000,
+        "mels": 20,
+        "normalisation": "utterance",
+        "spec_augment": False,
+        "dropout": 0.0,
+    }
+    return SpeechFrontEnd(**usual | options).eval()
+
+
+def noise(samples: int, seed: int = 0) -> Tensor:
+    return torch.randn(samples, generator=torch.Generator().manual_seed(seed)) * 0.1
+
+
+def test_features_are_logarithms_of_mel_bands_power() -> None:
+    """Against NumPy's transform, window by window, and librosa's filters."""
+    import librosa
+
+    waveform = noise(3000)
+    features, frames = front_end().log_mel(waveform[None], torch.tensor([3000]))
+    assert frames.tolist() == [(3000 - 512) // 160 + 1]
+    window = np.zeros(512)
+    window[56:456] = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(400) / 400)
+    starts = range(0, 3000 - 512 + 1, 160)
+    spectrum = np.stack([np.fft.rfft(waveform.numpy()[i : i + 512] * window) for i in starts])
+    bands = np.square(np.abs(spectrum)) @ librosa.filters.mel(sr=16000, n_fft=512, n_mels=20).T
+    assert features[0].numpy() == pytest.approx(np.log(np.maximum(bands, 1e-10)), abs=1e-3)
+
+
+def test_an_utterance_alone_is_as_in_a_batch() -> None:
+    lengths = torch.tensor([9000, 5000, 40])
+    batch = torch.stack(
+        [torch.nn.functional.pad(noise(n, n), (0, 9000 - n)) for n in lengths.tolist()]
+    )
+    for normalisation in ("utterance", "global"):
+        part = front_end(normalisation=normalisation)
+        states, sizes = part(batch, lengths)
+        assert sizes.tolist() == part.sound.states(lengths).tolist()
+        for i, length in enumerate(lengths.tolist()):
+            alone, size = part(batch[i : i + 1, :length], lengths[i : i + 1])
+            assert size.item() == alone.size(1) == sizes[i]
+            assert torch.allclose(alone[0], states[i, : sizes[i]], atol=1e-5)
+
+
+def test_the_number_of_states() -> None:
+    sound = Sound(16000)
+    # By hand: frames of 512 samples each 160; two convolutions of kernel 3 and stride 2.
+    for samples, states in ((1, 1), (512 + 6 * 160, 1), (512 + 10 * 160, 2), (16000, 23)):
+        assert sound.states(np.array([samples])).tolist() == [states]
+    assert sound.states(torch.tensor(16000)).item() == 23
+
+
+def test_each_band_is_normalised_by_itself() -> None:
+    part = front_end()
+    features, frames = part.log_mel(
+        torch.stack([noise(8000), 3 * noise(8000, 1)]), torch.tensor([8000, 4000])
+    )
+    normal = part.normalise(features, frames)
+    for i, count in enumerate(frames.tolist()):
+        assert normal[i, :count].mean(0).abs().max() < 1e-5
+        assert normal[i, :count].std(0, unbiased=False) == pytest.approx(torch.ones(20), abs=1e-3)
+        assert not normal[i, count:].any()
+
+
+def test_spec_augment_hides_in_training_only() -> None:
+    part = front_end(spec_augment=True)
+    waveform, length = noise(16000)[None], torch.tensor([16000])
+    assert torch.equal(part(waveform, length)[0], part(waveform, length)[0])
+    part.train()
+    assert not torch.equal(part(waveform, length)[0], part(waveform, length)[0])
+
+
+@pytest.mark.parametrize("encoder", ["speech", "conformer", "e_branchformer"])
+def test_both_losses_reach_every_weight(encoder: str) -> None:
+    config = {
+        "encoder": encoder,
+        "encoder_conf": {**WIDE, "spec_augment": False},
+        "decoder_conf": {"width": 16, "heads": 2, "feedforward": 32, "layers": 1},
+        "ingestor_conf": {"layers": 1},
+        "precision": "fp32",
+    }
+    torch.manual_seed(0)
+    chain = build_chain(config, source_size=0, target_size=12)
+    batch = {
+        "speech": torch.stack([noise(16000), noise(16000, 1)]),
+        "speech_lengths": torch.tensor([16000, 9000]),
+        "text": torch.tensor([[3, 4, 5], [6, 7, -1]]),
+        "text_lengths": torch.tensor([3, 2]),
+    }
+    loss, stats, _ = chain(**batch)
+    loss.backward()
+    assert stats["infeasible"].item() == 0
+    assert [name for name, p in chain.named_parameters() if p.grad is None] == []
+    with pytest.raises(KeyError, match="speech"):
+        chain(**{name.replace("speech", "src_text"): value for name, value in batch.items()})
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"normalisation": "none"}, "normalisation is 'none'; legal are utterance, global"),
+        ({"sample_rate": 100}, "sample_rate is 100; it is between 4000 and 48000 Hz"),
+        ({"mels": 2}, "mels is 2; it is between 8 and 256"),
+    ],
+)
+def test_illegal_options(options: dict[str, Any], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        build_chain({"encoder": "speech", "encoder_conf": options}, source_size=0, target_size=9)
+
+
+# ---- Trained, on speech that was made for it -----------------------------------------------------
+
+
+@pytest.fixture(scope="session")
+def spoken(corpus: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The corpus's target texts, spoken."""
+    from legonn.audio.corpus import Manner, synthesize_corpus
+
+    folder = tmp_path_factory.mktemp("spoken")
+    for part in ("train", "valid"):
+        synthesize_corpus(corpus.folder / f"{part}.tgt", folder / part, Manner(voices=2))
+    return folder
+
+
+def options(corpus: Any, spoken: Path, output: Path, *more: str) -> list[str]:
+    command = ["--config", str(corpus.folder / "config.yaml"), "--output_dir", str(output)]
+    command += ["--token_list", str(corpus.folder / "tgt.txt")]
+    command += ["--bpemodel", str(corpus.folder / "tgt.model"), "--encoder", "conformer"]
+    command += ["--encoder_conf", "length_ratio=0.6", "--max_epoch", "1"]
+    for part in ("train", "valid"):
+        for file, name, kind in (
+            (spoken / part / "wav.scp", "speech", "sound"),
+            (corpus.folder / f"{part}.tgt", "text", "text"),
+        ):
+            command += [f"--{part}_data_path_and_name_and_type", f"{file},{name},{kind}"]
+        command += [f"--{part}_shape_file", str(corpus.folder / f"{part}.tgt")]
+    return [*command, *more]
+
+
+@pytest.fixture(scope="session")
+def heard(corpus: Any, spoken: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An experiment whose encoder hears the corpus's target."""
+    from legonn.bin.train import main
+
+    folder = tmp_path_factory.mktemp("speech") / "exp"
+    main(options(corpus, spoken, folder))
+    return folder
+
+
+def test_a_trained_system_transcribes(heard: Path, spoken: Path) -> None:
+    import soundfile
+
+    system = System.load(heard)
+    assert system.source == Sound(16000)
+    path = next((spoken / "valid" / "wav").rglob("*.flac"))
+    samples, _ = soundfile.read(path, dtype="float32")
+    found = system.transcribe([samples, samples[:0], samples], mode="joint", beam_size=2)
+    assert found[0].text == found[2].text
+    assert set(found[0].scores) == {"decoder", "ctc"}
+    assert found[1].text == ""
+    with pytest.raises(ConfigError, match="takes speech at 16000 Hz, not text: call System.transcribe"):
+        system.translate(["one"])
+
+
+def test_a_text_system_says_that_it_reads(experiment: Path) -> None:
+    with pytest.raises(ConfigError, match="takes text, not speech: call translate"):
+        System.load(experiment).transcribe([np.zeros(9000)])
+
+
+@pytest.mark.parametrize("name", ["ears", "ears.zip"])
+def test_a_packed_encoder_is_the_same_with_all_its_statistics(
+    heard: Path, tmp_path: Path, name: str
+) -> None:
+    part = load_part(heard, "encoder")
+    kept = part.weights().keys() - dict(part.network.named_parameters()).keys()
+    counted = {"running_mean", "running_var", "num_batches_tracked"}
+    assert {weight.rpartition(".")[2] for weight in kept} == counted
+    path = write_module(part, tmp_path / name)
+    found = read_module(path)
+    assert found.source == Sound(16000)
+    assert found.sha256() == part.sha256()
+    for weight, value in stored(part.network).items():
+        assert torch.equal(stored(found.network)[weight], value), weight
+
+
+def test_it_fits_a_text_systems_decoder_and_is_saved_with_it(
+    heard: Path, experiment: Path, spoken: Path, tmp_path: Path
+) -> None:
+    system = System.compose(encoder=heard, decoder=experiment)
+    system.save(tmp_path / "both")
+    again = System.load(tmp_path / "both")
+    waveform = noise(12000).numpy()
+    assert again.transcribe([waveform])[0] == system.transcribe([waveform])[0]
+
+
+def test_frozen_ears_keep_their_running_means(
+    heard: Path, corpus: Any, spoken: Path, tmp_path: Path
+) -> None:
+    from legonn.bin.train import main
+
+    pretrained = ["--pretrained_encoder", str(heard), "--freeze", "encoder"]
+    main(options(corpus, spoken, tmp_path / "exp", *pretrained))
+    before, after = (load_part(folder, "encoder") for folder in (heard, tmp_path / "exp"))
+    assert after.sha256() == before.sha256()
+    decoders = [load_part(folder, "decoder").sha256() for folder in (heard, tmp_path / "exp")]
+    assert decoders[0] != decoders[1]
+
+
+def test_positions_per_token_follow_from_samples(corpus: Any, spoken: Path, tmp_path: Path) -> None:
+    from legonn.bin.train import main
+
+    (tmp_path / "speech_shape").write_text("a 16000\nb 32000\n")
+    (tmp_path / "text_shape.bpe").write_text("a 2,24\nb 4,24\n")
+    shapes = [
+        f"--train_shape_file={tmp_path / name}" for name in ("speech_shape", "text_shape.bpe")
+    ]
+    command = options(corpus, spoken, tmp_path / "exp", "--dry_run", "true")
+    i = command.index("--train_shape_file")
+    main([*command[:i], *command[i + 2 :], *shapes])
+    # 23 and 48 states times 0.6, rounded up: 14 and 29 positions, for 2 and 4 tokens.
+    wanted = np.percentile([7.0, 7.25], [1, 50, 99]).round(3)
+    found = Interface.load(tmp_path / "exp" / "interface.yaml").positions_per_token
+    assert found == pytest.approx(tuple(wanted))
+
+
+def test_global_statistics_are_measured_kept_and_packed(
+    corpus: Any, spoken: Path, tmp_path: Path
+) -> None:
+    import soundfile
+
+    from legonn.bin.train import main
+
+    conf = ["--encoder_conf", "normalisation=global"]
+    stats = tmp_path / "stats"
+    main(options(corpus, spoken, stats, *conf, "--collect_stats", "true"))
+    main(
+        options(
+            corpus,
+            spoken,
+            tmp_path / "exp",
+            *conf,
+            "--feats_stats",
+            str(stats / "train/feats_stats.npz"),
+        )
+    )
+    part = load_part(tmp_path / "exp", "encoder")
+    front_end: Any = part.network.get_submodule("encoder.front_end")
+    features = []
+    for path in (spoken / "train" / "wav").rglob("*.flac"):
+        waveform = torch.from_numpy(soundfile.read(path, dtype="float32")[0])
+        features.append(front_end.log_mel(waveform[None], torch.tensor([len(waveform)]))[0][0])
+    together = torch.cat(features)
+    assert torch.allclose(front_end.mean, together.mean(0), atol=1e-2)
+    assert torch.allclose(front_end.deviation, together.std(0), rtol=1e-2)
+    found: Any = read_module(write_module(part, tmp_path / "ears")).network.get_submodule(
+        "encoder.front_end"
+    )
+    assert torch.equal(found.mean, front_end.mean)
+    with pytest.raises(
+        ConfigError, match="normalisation=global needs the training set's statistics"
+    ):
+        main(options(corpus, spoken, tmp_path / "other", *conf))
+    with pytest.raises(ConfigError, match=r"none.npz has no statistics: run the statistics stage"):
+        main(options(corpus, spoken, tmp_path / "other", *conf, "--feats_stats", "none.npz"))
+
+
+def test_data_without_what_the_encoder_reads_is_refused(
+    corpus: Any, spoken: Path, tmp_path: Path, train: Callable[..., Path]
+) -> None:
+    with pytest.raises(
+        ConfigError,
+        match="--encoder speech reads speech, but --train_data_path.* names src_text, text",
+    ):
+        train(tmp_path / "exp", "--encoder", "speech", "--encoder_conf", "length_ratio=0.5")
