@@ -22,6 +22,8 @@ UTF8 = 1
 CHARACTERS = 1
 RATE, PITCH, RANGE = 1, 3, 4
 OK = 0
+# espeak-ng has been seen to say nothing, rarely and without an error, of a word that it says each other time.
+ATTEMPTS = 3
 Callback = ctypes.CFUNCTYPE(
     ctypes.c_int, ctypes.POINTER(ctypes.c_short), ctypes.c_int, ctypes.c_void_p
 )
@@ -86,6 +88,14 @@ class Synthesizer:
         LegonnError
             When espeak-ng dies of the text.
         """
+        for _ in range(ATTEMPTS):
+            samples = self._speak_once(text, voice)
+            if samples.any():
+                break
+        return samples
+
+    def _speak_once(self, text: str, voice: Voice) -> NDArray[np.int16]:
+        """What a child says: samples (N,)."""
         out, into = os.pipe()
         child = os.fork()
         if child == 0:

@@ -57,6 +57,15 @@ def test_a_text_without_words_gives_no_sound(synthesizer: Synthesizer) -> None:
     assert not synthesizer.speak("", ANDY).any()
 
 
+def test_silence_is_asked_for_again(
+    synthesizer: Synthesizer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    heard = synthesizer.speak("one", ANDY)
+    answers = [np.zeros(0, np.int16), np.zeros(5, np.int16), heard]
+    monkeypatch.setattr(synthesizer, "_speak_once", lambda text, voice: answers.pop(0))
+    assert synthesizer.speak("one", ANDY) is heard
+
+
 @pytest.mark.parametrize("accent", sorted({a for accents in ACCENTS.values() for a in accents}))
 def test_each_accent_exists(synthesizer: Synthesizer, accent: str) -> None:
     synthesizer.check(Voice(accent, "f1", rate=170, pitch=50, pitch_range=50))
