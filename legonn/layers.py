@@ -7,11 +7,14 @@ D model width, V vocabulary, H heads.
 from __future__ import annotations
 
 import math
-from typing import Any
+from collections.abc import Sequence
+from typing import cast
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
+
+from legonn import fused
 
 __all__ = [
     "Block",
@@ -82,15 +85,26 @@ class Dropout(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, ..., D) -> (B, ..., D), unchanged in evaluation."""
-        if not self.training or self.threshold == 0:
-            return x
         shape = (x.size(0), *[1] * (x.dim() - 2), x.size(-1)) if self.shared else x.shape
-        if x.device.type != "cpu":
-            return x * functional.dropout(x.new_ones(shape), self.probability)
+        mask = self.mask(shape, x.dtype, x.device)
+        return x if mask is None else x * mask
+
+    @property
+    def scale(self) -> float:
+        """What elements that are kept are multiplied with."""
+        return 256 / (256 - self.threshold)
+
+    def mask(self, shape: Sequence[int], dtype: torch.dtype, device: torch.device) -> Tensor | None:
+        """What to multiply with, 0 or `scale`; None where that is 1 throughout."""
+        if not self.training or self.threshold == 0:
+            return None
+        if device.type != "cpu":
+            ones = torch.ones(tuple(shape), dtype=dtype, device=device)
+            return functional.dropout(ones, self.probability)
         count = math.prod(shape)
         words = torch.empty((count + 7) // 8, dtype=torch.int64).random_(-(2**63), None)
         keep = words.view(torch.uint8)[:count].view(shape) >= self.threshold
-        return x * (keep.to(x.dtype) * (256 / (256 - self.threshold)))
+        return keep.to(dtype) * self.scale
 
     def extra_repr(self) -> str:
         return f"p={self.probability}, shared={self.shared}"
@@ -101,53 +115,15 @@ def _wide(x: Tensor) -> Tensor:
     return x.float() if x.device.type == "cpu" else x
 
 
-class _PaddedLinear(torch.autograd.Function):
-    """`x W' + b` in bf16 over a number of rows rounded up to a multiple of `ROWS`.
-
-    oneDNN compiles a kernel for each new number of rows, at some milliseconds each, and text batches hardly
-    ever repeat theirs: without the rounding, compilation took as long as the products.
-    """
-
-    ROWS = 256
-
-    @staticmethod
-    def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
-        rows = x.numel() // x.size(-1)
-        padded, weight = _PaddedLinear.pad(x, rows), weight.bfloat16()
-        ctx.save_for_backward(padded, weight)
-        ctx.rows, ctx.shape, ctx.dtype = rows, x.shape, x.dtype
-        out = (
-            torch.mm(padded, weight.t())
-            if bias is None
-            else torch.addmm(bias.bfloat16(), padded, weight.t())
-        )
-        return out[:rows].view(*x.shape[:-1], -1)
-
-    @staticmethod
-    def backward(ctx: Any, slope: Tensor) -> tuple[Tensor | None, ...]:
-        x, weight = ctx.saved_tensors
-        padded = _PaddedLinear.pad(slope, ctx.rows)
-        wants_x, wants_weight, wants_bias = ctx.needs_input_grad
-        by_x = (
-            torch.mm(padded, weight)[: ctx.rows].view(ctx.shape).to(ctx.dtype) if wants_x else None
-        )
-        by_weight = torch.mm(padded.t(), x).float() if wants_weight else None
-        return by_x, by_weight, padded.sum(0, dtype=torch.float32) if wants_bias else None
-
-    @staticmethod
-    def pad(x: Tensor, rows: int) -> Tensor:
-        """(..., D) of so many rows -> bf16 (rounded up, D), zeros below."""
-        size = -rows % _PaddedLinear.ROWS + rows
-        padded = torch.empty(size, x.size(-1), dtype=torch.bfloat16)
-        padded[:rows] = x.reshape(rows, -1)
-        padded[rows:] = 0
-        return padded
+def _is_fused(x: Tensor) -> bool:
+    """Whether `legonn.fused` has this product: in training on a CPU under autocast."""
+    return x.device.type == "cpu" and torch.is_grad_enabled() and torch.is_autocast_enabled("cpu")
 
 
 def product(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     """`x W' + b`: (..., D), (D', D), (D',) -> (..., D'), in bf16 under autocast."""
-    if x.device.type == "cpu" and torch.is_grad_enabled() and torch.is_autocast_enabled("cpu"):
-        return _PaddedLinear.apply(x, weight, bias)
+    if _is_fused(x):
+        return fused.linear(x, weight, bias)
     return functional.linear(x, weight, bias)
 
 
@@ -163,6 +139,10 @@ class Linear(nn.Linear):
     def forward(self, x: Tensor) -> Tensor:
         """(..., D) -> (..., D')."""
         return product(x, self.weight, self.bias)
+
+    def pair(self) -> tuple[Tensor, Tensor]:
+        """Weight and bias."""
+        return self.weight, self.bias
 
 
 class Attention(nn.Module):
@@ -195,6 +175,11 @@ class Attention(nn.Module):
             mixed = torch.matmul(weights, value).transpose(1, 2).flatten(2)  # (B, U, D)
         return self.output(mixed)
 
+    def mask(self, x: Tensor, memory: Tensor) -> Tensor | None:
+        """The dropout of attention weights from (B, U, D) to (B, N, M): (B, H, U, N)."""
+        shape = (x.size(0), self.heads, x.size(1), memory.size(1))
+        return self.dropout.mask(shape, torch.float32, x.device)
+
 
 class SelfAttention(Attention):
     """Attention among the positions of one sequence."""
@@ -210,6 +195,10 @@ class SelfAttention(Attention):
 
     def forward(self, x: Tensor, bias: Tensor | None) -> Tensor:
         """(B, U, D) -> (B, U, D)."""
+        if _is_fused(x):
+            mask = self.mask(x, x)
+            weights = self.query_key_value.pair(), self.output.pair()
+            return fused.self_attention(x, *weights, self.heads, bias, mask)
         return self.attend(*self.project(x), bias)
 
 
@@ -228,12 +217,16 @@ class CrossAttention(Attention):
 
     def forward(self, x: Tensor, memory: Tensor, bias: Tensor | None) -> Tensor:
         """x (B, U, D) attends to memory (B, N, M): (B, U, D)."""
+        if _is_fused(x):
+            weights = self.query.pair(), self.key_value.pair(), self.output.pair()
+            mask = self.mask(x, memory)
+            return fused.cross_attention(x, memory, *weights, self.heads, bias, mask)
         query = self.split(_wide(self.query(x)))
         return self.attend(query, *self.keys_values(memory), bias)
 
 
 class FeedForward(nn.Sequential):
-    """Position-wise feed-forward layer: (..., D) -> (..., D)."""
+    """Position-wise feed-forward layer: (B, N, D) -> (B, N, D)."""
 
     def __init__(self, *, width: int, hidden: int, dropout: float) -> None:
         super().__init__(
@@ -242,6 +235,14 @@ class FeedForward(nn.Sequential):
             Dropout(dropout, shared=True),
             Linear(hidden, width),
         )
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, N, D) -> (B, N, D)."""
+        if not _is_fused(x):
+            return cast(Tensor, super().forward(x))
+        first, _, dropout, second = cast("tuple[Linear, nn.Module, Dropout, Linear]", tuple(self))
+        mask = dropout.mask((x.size(0), 1, first.out_features), torch.bfloat16, x.device)
+        return fused.feed_forward(x, first.pair(), second.pair(), mask, dropout.scale)
 
 
 class Block(nn.Module):

@@ -186,7 +186,9 @@ def test_a_trained_system_transcribes(heard: Path, spoken: Path) -> None:
     assert found[0].text == found[2].text
     assert set(found[0].scores) == {"decoder", "ctc"}
     assert found[1].text == ""
-    with pytest.raises(ConfigError, match="takes speech at 16000 Hz, not text: call System.transcribe"):
+    with pytest.raises(
+        ConfigError, match="takes speech at 16000 Hz, not text: call System.transcribe"
+    ):
         system.translate(["one"])
 
 

@@ -255,6 +255,9 @@ def main() -> int:
     os.environ["OMP_NUM_THREADS"] = str(args.num_threads)
     import torch
 
+    from legonn.allocator import keep_freed_memory
+
+    keep_freed_memory()  # as `legonn train` does; ESPnet's model has the same gain here
     torch.set_num_threads(args.num_threads)
     if args.memory_of:
         print_memory(args)

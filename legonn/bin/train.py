@@ -9,6 +9,7 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
+from legonn.allocator import keep_freed_memory
 from legonn.cli import run
 
 __all__ = ["get_parser", "main"]
@@ -42,6 +43,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     # oneDNN compiles a kernel for each new shape and keeps 1,024: an epoch of text batches has some
     # 20,000, and compiling them anew took a quarter of the training time. Read at torch's first product.
     os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "40000")
+    keep_freed_memory()
     argv = list(sys.argv[1:] if argv is None else argv)
     if argv in (["-h"], ["--help"]):
         print(DESCRIPTION)

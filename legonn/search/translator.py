@@ -136,7 +136,9 @@ class Translator(_Searcher):
     def __init__(self, system: SearchedSystem, options: DecodingOptions | None = None) -> None:
         super().__init__(system, options)
         if not isinstance(system.source, TextCodec):
-            raise ConfigError(f"this system takes {system.source}, not text: call System.transcribe")
+            raise ConfigError(
+                f"this system takes {system.source}, not text: call System.transcribe"
+            )
         self.codec = system.source
         self._known = frozenset(system.source.tokens)
 
