@@ -31,7 +31,7 @@ def retime(marginals: Marginals, strength: float) -> Marginals:
     """
     log_probs = marginals.log_probs
     batch, positions, _ = log_probs.shape
-    best = log_probs.detach().argmax(dim=-1)  # (B, K)
+    best = log_probs.detach().max(dim=-1).indices  # (B, K)
     inside = torch.arange(positions, device=best.device)[None, :] < marginals.lengths[:, None]
     times = _times(best, inside, strength)
     times[:, 0] += times.sum(dim=1) == 0  # something must be left to read

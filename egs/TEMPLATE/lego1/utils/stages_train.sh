@@ -123,7 +123,9 @@ launch() { # launch COMMAND ...: as espnet2.bin.launch or torchrun does
 
 train() {
     # shellcheck disable=SC2086
-    OMP_NUM_THREADS=${num_threads} with_progress epochs "${lego_exp}/train.log" 0 "stage 11" epochs \
+    # Large pages (glibc 2.35 and newer; others ignore it) make training on a CPU some hundredths faster.
+    OMP_NUM_THREADS=${num_threads} GLIBC_TUNABLES=${GLIBC_TUNABLES:-glibc.malloc.hugetlb=1} \
+        with_progress epochs "${lego_exp}/train.log" 0 "stage 11" epochs \
         launch -m legonn.bin.train --collect_stats false "${task_options[@]}" \
         --resume true --output_dir "${lego_exp}" --config "${lego_config}" \
         --train_shape_file "${lego_stats_dir}/train/src_text_shape.bpe" \
