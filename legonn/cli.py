@@ -24,6 +24,7 @@ VERBS = {
     "inspect": "what a module is, what it fits, where it comes from",
     "publish": "put a module on the Hugging Face Hub",
     "compose": "join parts of different origin into a system",
+    "look": "a page that shows what crosses the interfaces of a system",
     "score": "BLEU, chrF, TER or exact match, with intervals; compare systems",
     "report": "render a RESULTS.md from the scores in a results.json",
     "synthesize": "speak a text: a speech corpus from espeak-ng",

@@ -5,16 +5,15 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import sys
-import warnings
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
+from legonn.bin.system_options import add_system_options, check_system_options, load_system
 from legonn.search.options import MODES, DecodingOptions
 
 if TYPE_CHECKING:
     from legonn.search.files import Lines
     from legonn.search.translator import Translator
-    from legonn.system import System
 
 __all__ = ["get_parser", "main"]
 
@@ -52,11 +51,7 @@ def get_parser() -> argparse.ArgumentParser:
     group = parser.add_argument_group(
         "system (EXP is an experiment folder, or folder:checkpoint; M may be a module too)"
     )
-    group.add_argument("--system", metavar="EXP", help="a trained system")
-    group.add_argument("--encoder", metavar="M", help="compose: its encoder, with ...")
-    group.add_argument("--bridge", metavar="M", action="append", default=[], help="... bridges")
-    group.add_argument("--decoder", metavar="M", help="... and this one's decoder")
-    group.add_argument("--checkpoint", metavar="F", help="of --system, in its folder")
+    add_system_options(group)
     _add_files(parser.add_argument_group("files"))
     group = parser.add_argument_group("decoding")
     group.add_argument("--config", metavar="F", help="YAML file of the options below")
@@ -92,7 +87,7 @@ def _add_files(group: Any) -> None:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command."""
     args = get_parser().parse_args(argv)
-    _check_system(args)
+    check_system_options(args)
     options = DecodingOptions.load(args.config, _overrides(args))
 
     import torch
@@ -108,7 +103,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         if streaming
         else read_input(args.input, form=args.input_format, key_file=args.key_file)
     )
-    system = _load(args)
+    system, notes = load_system(args)
+    _tell(notes)
     if args.ngpu:
         system.chain.cuda()
     translator = Translator(system, options)
@@ -120,37 +116,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 0
 
 
-def _check_system(args: argparse.Namespace) -> None:
-    from legonn.errors import ConfigError
-
-    parts = [args.encoder, args.decoder]
-    if args.system is not None and not any([*parts, args.bridge]):
-        return
-    if args.system is None and all(parts) and args.checkpoint is None:
-        return
-    raise ConfigError(
-        "name either --system EXP (and --checkpoint), "
-        "or --encoder EXP and --decoder EXP (and --bridge EXP)"
-    )
-
-
 def _overrides(args: argparse.Namespace) -> dict[str, Any]:
     names = [field.name for field in dataclasses.fields(DecodingOptions)]
     return {name: getattr(args, name) for name in names if getattr(args, name) is not None}
-
-
-def _load(args: argparse.Namespace) -> System:
-    from legonn.system import System
-
-    if args.system is not None:
-        return System.load(args.system, args.checkpoint)
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always")
-        system = System.compose(
-            encoder=args.encoder, decoder=args.decoder, bridges=tuple(args.bridge)
-        )
-    _tell(f"warning: {warning.message}" for warning in caught)
-    return system
 
 
 def _tell(messages: Iterable[str]) -> None:

@@ -1,0 +1,50 @@
+"""The options by which a command names a system, trained or composed."""
+
+from __future__ import annotations
+
+import argparse
+import warnings
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from legonn.system import System
+
+__all__ = ["add_system_options", "check_system_options", "load_system"]
+
+
+def add_system_options(group: Any) -> None:
+    """Describe them."""
+    group.add_argument("--system", metavar="EXP", help="a trained system")
+    group.add_argument("--encoder", metavar="M", help="compose: its encoder, with ...")
+    group.add_argument("--bridge", metavar="M", action="append", default=[], help="... bridges")
+    group.add_argument("--decoder", metavar="M", help="... and this one's decoder")
+    group.add_argument("--checkpoint", metavar="F", help="of --system, in its folder")
+
+
+def check_system_options(args: argparse.Namespace) -> None:
+    """Raise a ConfigError unless they name one system."""
+    from legonn.errors import ConfigError
+
+    parts = [args.encoder, args.decoder]
+    if args.system is not None and not any([*parts, args.bridge]):
+        return
+    if args.system is None and all(parts) and args.checkpoint is None:
+        return
+    raise ConfigError(
+        "name either --system EXP (and --checkpoint), "
+        "or --encoder EXP and --decoder EXP (and --bridge EXP)"
+    )
+
+
+def load_system(args: argparse.Namespace) -> tuple[System, list[str]]:
+    """Load or compose it; what fits but was not seen in training comes as warnings."""
+    from legonn.system import System
+
+    if args.system is not None:
+        return System.load(args.system, args.checkpoint), []
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        system = System.compose(
+            encoder=args.encoder, decoder=args.decoder, bridges=tuple(args.bridge)
+        )
+    return system, [f"warning: {warning.message}" for warning in caught]
