@@ -9,7 +9,32 @@ import yaml
 
 from legonn.errors import ConfigError
 
-__all__ = ["merge", "read_config"]
+__all__ = ["merge", "parse_yaml", "read_config"]
+
+
+class _Loader(yaml.SafeLoader):
+    """Plain data; a key that stands twice in a mapping is an error, and not the last of them."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        seen = set()
+        for key, _ in node.value:
+            if key.value in seen:
+                raise yaml.constructor.ConstructorError(
+                    problem=f"the key {key.value!r} stands here twice", problem_mark=key.start_mark
+                )
+            seen.add(key.value)
+        return super().construct_mapping(node, deep=deep)
+
+
+def parse_yaml(text: str) -> Any:
+    """YAML -> plain data.
+
+    Raises
+    ------
+    yaml.YAMLError
+        If it is no YAML, or repeats a key.
+    """
+    return yaml.load(text, Loader=_Loader)
 
 
 def read_config(path: Path) -> dict[str, Any]:
@@ -30,7 +55,7 @@ def _read(path: Path, readers: tuple[Path, ...]) -> dict[str, Any]:
     if path in readers:
         raise ConfigError(f"{path} is its own base: {' -> '.join(map(str, [*readers, path]))}")
     try:
-        config = yaml.safe_load(path.read_text(encoding="utf-8"))
+        config = parse_yaml(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         named = f" (base of {readers[-1]})" if readers else ""
         raise ConfigError(f"{path}{named} can't be read as YAML: {error}") from error

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 
 __all__ = ["ConfigError", "DataError", "InterfaceMismatch", "LegonnError"]
 
@@ -26,10 +26,10 @@ class DataError(LegonnError):
     ----------
     summary : str
         What was being read, and the remedy.
-    items : sequence of str
+    items : iterable of str
         One line a fault, each naming file and line.
     """
 
-    def __init__(self, summary: str, items: Sequence[str] = ()) -> None:
+    def __init__(self, summary: str, items: Iterable[str] = ()) -> None:
         self.items = list(items)
         super().__init__("\n  ".join([summary, *self.items]))

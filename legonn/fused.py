@@ -12,8 +12,9 @@ Each function takes the number format of its products, so that tests can ask for
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Any
+import functools
+from collections.abc import Callable, Iterable
+from typing import Any, TypeVar, cast
 
 import torch
 from torch import Tensor
@@ -21,7 +22,18 @@ from torch import Tensor
 __all__ = ["ROWS", "cross_attention", "feed_forward", "linear", "self_attention"]
 
 ROWS = 256
-_plain = torch.autocast("cpu", enabled=False)
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def _plain(function: F) -> F:
+    """Without autocast: products are in the format that they are given."""
+
+    @functools.wraps(function)
+    def run(*arguments: Any) -> Any:
+        with torch.autocast("cpu", enabled=False):
+            return function(*arguments)
+
+    return cast(F, run)
 
 
 def linear(
@@ -36,7 +48,7 @@ def feed_forward(
     x: Tensor,
     first: tuple[Tensor, Tensor],
     second: tuple[Tensor, Tensor],
-    mask: Tensor | None,
+    keep: Tensor | None,
     scale: float,
     dtype: torch.dtype = torch.bfloat16,
 ) -> Tensor:
@@ -48,15 +60,17 @@ def feed_forward(
         (B, N, D).
     first, second : (Tensor, Tensor)
         Weights and biases: (H, D) and (H,), (D, H) and (D,).
-    mask : Tensor or None
-        (B, 1, H): 0 or `scale`, what the hidden units of an utterance are multiplied with.
+    keep : Tensor or None
+        bool (B, 1, H): the hidden units of an utterance that dropout leaves.
+    scale : float
+        What those are multiplied with.
 
     Returns
     -------
     Tensor
         (B, N, D).
     """
-    out: Tensor = _FeedForward.apply(x, *first, *second, mask, scale, dtype)
+    out: Tensor = _FeedForward.apply(x, *first, *second, keep, scale, dtype)
     return out
 
 
@@ -113,14 +127,14 @@ def _pad(x: Tensor, dtype: torch.dtype) -> Tensor:
     """(..., D) -> (rows rounded up, D), zeros below."""
     rows = x.numel() // x.size(-1)
     padded = torch.empty(rows + -rows % ROWS, x.size(-1), dtype=dtype)
-    padded[:rows] = x.reshape(rows, -1)
+    padded[:rows] = x.reshape(rows, x.size(-1))
     padded[rows:] = 0
     return padded
 
 
 def _unpad(rows: Tensor, shape: torch.Size) -> Tensor:
     """(R, D') -> (..., D') of the rows that are real; autograd converts a gradient to its input's format."""
-    return rows[: shape[:-1].numel()].view(*shape[:-1], -1)
+    return rows[: shape[:-1].numel()].view(*shape[:-1], rows.size(1))
 
 
 def _multiply(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
@@ -188,18 +202,20 @@ class _FeedForward(torch.autograd.Function):
         first_bias: Tensor,
         second: Tensor,
         second_bias: Tensor,
-        mask: Tensor | None,
+        keep: Tensor | None,
         scale: float,
         dtype: torch.dtype,
     ) -> Tensor:
         batch, positions, _ = x.shape
         rows = batch * positions
-        padded, first, second = _pad(x, dtype), first.to(dtype), second.to(dtype)
+        ctx.scale = 1.0 if keep is None else scale
+        # The scale goes into the weight: a mask of 1.11 in bf16 would be one of 1.109.
+        padded, first, second = _pad(x, dtype), first.to(dtype), (second * ctx.scale).to(dtype)
         hidden = _multiply(padded, first, first_bias).relu_()  # (R, H)
-        if mask is not None:
-            hidden[:rows].view(batch, positions, -1).mul_(mask)
+        if keep is not None:
+            hidden[:rows].view(batch, positions, hidden.size(1)).mul_(keep.to(dtype))
         ctx.save_for_backward(padded, first, second, hidden)
-        ctx.scale, ctx.shape = scale if mask is not None else 1.0, x.shape
+        ctx.shape = x.shape
         return _unpad(_multiply(hidden, second, second_bias), x.shape)
 
     @staticmethod
@@ -208,12 +224,15 @@ class _FeedForward(torch.autograd.Function):
         padded, first, second, hidden = ctx.saved_tensors
         slope = _pad(slope, padded.dtype)
         wants_x, *wanted = ctx.needs_input_grad[:5]
-        of_second = _gradients(slope, hidden, *wanted[2:])
-        # Zero where the rectifier or the mask gave zero, `scale` elsewhere.
-        inner = slope @ (second * ctx.scale)  # (R, H)
+        by_second, by_second_bias = _gradients(slope, hidden, *wanted[2:])
+        if by_second is not None:
+            by_second *= ctx.scale
+        inner = slope @ second  # (R, H)
+        # Zero where the rectifier or dropout gave zero.
         torch.ops.aten.threshold_backward.grad_input(inner, hidden, 0, grad_input=inner)
         by_x = _unpad(inner @ first, ctx.shape) if wants_x else None
-        return by_x, *_gradients(inner, padded, *wanted[:2]), *of_second, *(None,) * 3
+        of_first = _gradients(inner, padded, *wanted[:2])
+        return by_x, *of_first, by_second, by_second_bias, *(None,) * 3
 
 
 def _split(rows: Tensor, batch: int, parts: int, heads: int, positions: int) -> Tensor:

@@ -40,7 +40,7 @@ def padding_bias(lengths: Tensor, size: int) -> Tensor | None:
     """Attention bias that hides padding: (B,) -> (B, 1, 1, size), or None where there is none to hide."""
     if bool((lengths >= size).all()):
         return None
-    mask = padding_mask(lengths, size)
+    mask = padding_mask(lengths.clamp(min=1), size)  # a row without anything to see would be NaN
     return torch.zeros(mask.shape, device=lengths.device).masked_fill_(mask, -math.inf)[
         :, None, None, :
     ]
@@ -65,7 +65,8 @@ class Dropout(nn.Module):
 
     PyTorch draws a CPU mask one Bernoulli number at a time on one thread, which took a third of the
     training time of these models. Here the probability is rounded to a multiple of 1/256 and eight
-    elements share one 64-bit draw; the scale is that of the rounded probability, so the expectation is exact.
+    elements share one 64-bit draw; the scale is that of the rounded probability, so the
+    expectation is exact, but for the rounding of that scale where x is bf16.
     Other devices use PyTorch's own.
 
     Parameters
@@ -96,15 +97,19 @@ class Dropout(nn.Module):
 
     def mask(self, shape: Sequence[int], dtype: torch.dtype, device: torch.device) -> Tensor | None:
         """What to multiply with, 0 or `scale`; None where that is 1 throughout."""
-        if not self.training or self.threshold == 0:
-            return None
-        if device.type != "cpu":
+        if device.type != "cpu" and self.training and self.threshold:
             ones = torch.ones(tuple(shape), dtype=dtype, device=device)
             return functional.dropout(ones, self.probability)
+        keep = self.keep(shape)
+        return None if keep is None else keep.to(dtype) * self.scale
+
+    def keep(self, shape: Sequence[int]) -> Tensor | None:
+        """Which elements stay, on a CPU: bool; None where all do."""
+        if not self.training or self.threshold == 0:
+            return None
         count = math.prod(shape)
         words = torch.empty((count + 7) // 8, dtype=torch.int64).random_(-(2**63), None)
-        keep = words.view(torch.uint8)[:count].view(shape) >= self.threshold
-        return keep.to(dtype) * self.scale
+        return words.view(torch.uint8)[:count].view(*shape) >= self.threshold
 
     def extra_repr(self) -> str:
         return f"p={self.probability}, shared={self.shared}"
@@ -241,8 +246,8 @@ class FeedForward(nn.Sequential):
         if not _is_fused(x):
             return cast(Tensor, super().forward(x))
         first, _, dropout, second = cast("tuple[Linear, nn.Module, Dropout, Linear]", tuple(self))
-        mask = dropout.mask((x.size(0), 1, first.out_features), torch.bfloat16, x.device)
-        return fused.feed_forward(x, first.pair(), second.pair(), mask, dropout.scale)
+        keep = dropout.keep((x.size(0), 1, first.out_features))
+        return fused.feed_forward(x, first.pair(), second.pair(), keep, dropout.scale)
 
 
 class Block(nn.Module):

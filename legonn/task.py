@@ -47,6 +47,7 @@ from legonn.interface import Interface
 from legonn.module import KINDS
 from legonn.part import Part
 from legonn.precision import PRECISIONS
+from legonn.preflight import check_training
 from legonn.tokenizer import TOKEN_TYPES, TextCodec, check_token_list, file_sha256, read_token_list
 from legonn.trainer import LegoTrainer
 
@@ -280,7 +281,10 @@ def _add_finetuning(group: Any) -> None:
 def _yaml_list(text: str) -> list[Any]:
     import yaml
 
-    value = yaml.safe_load(text)
+    try:
+        value = yaml.safe_load(text)
+    except yaml.YAMLError:
+        value = None
     if not isinstance(value, list):
         raise argparse.ArgumentTypeError(f"{text!r} is no YAML list")
     return value
@@ -317,6 +321,9 @@ def _codecs(args: argparse.Namespace) -> dict[str, TextCodec]:
 
 
 def _path(name: str | None) -> Path | None:
+    """Of a sentencepiece model, if there is one."""
+    if name is not None and not Path(name).is_file():
+        raise ConfigError(f"no sentencepiece model at {name}: run stage 5 first, or mend the name")
     return None if name is None else Path(name)
 
 
@@ -341,6 +348,7 @@ def _check(args: argparse.Namespace) -> None:
             "normalisation=global needs the training set's statistics: give --feats_stats, which stage 10 wrote, or "
             "take normalisation=utterance"
         )
+    check_training(args, chain)
     wanted = chain.encoder.source
     for option in ("train", "valid"):
         given = [name for _, name, _ in getattr(args, f"{option}_data_path_and_name_and_type")]

@@ -59,3 +59,10 @@ def test_an_absent_base_is_named_with_its_reader(tmp_path: Path) -> None:
 def test_what_is_no_mapping_is_refused(tmp_path: Path, text: str) -> None:
     with pytest.raises(ConfigError, match="holds no mapping"):
         read_config(write(tmp_path / "x.yaml", text))
+
+
+def test_a_key_that_stands_twice_is_refused_wherever_it_stands(tmp_path: Path) -> None:
+    twice = write(tmp_path / "train.yaml", "seed: 1\nencoder_conf:\n  width: 8\n  width: 16\n")
+    with pytest.raises(ConfigError, match="the key 'width' stands here twice") as caught:
+        read_config(twice)
+    assert "line 4" in str(caught.value)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from typing import Any
 
 import pytest
@@ -47,10 +48,10 @@ def test_a_product_has_the_gradient_of_its_formula(with_bias: bool) -> None:
 @pytest.mark.parametrize("hidden", [4, 10])  # narrower and wider than what it is computed from
 @pytest.mark.parametrize("masked", [True, False])
 def test_a_feed_forward_layer_has_the_gradient_of_its_formula(hidden: int, masked: bool) -> None:
-    mask = bits(2, 1, hidden) if masked else None
+    keep = torch.rand(2, 1, hidden) < 0.7 if masked else None
 
     def run(x: Tensor, a: Tensor, b: Tensor, c: Tensor, d: Tensor) -> Tensor:
-        return fused.feed_forward(x, (a, b), (c, d), mask, 1 / 0.7, WIDE)
+        return fused.feed_forward(x, (a, b), (c, d), keep, 1 / 0.7, WIDE)
 
     weights = drawn(hidden, WIDTH), drawn(hidden), drawn(WIDTH, hidden), drawn(WIDTH)
     check_gradients(run, drawn(2, 3, WIDTH), *weights)
@@ -144,3 +145,30 @@ def test_a_mask_is_the_dropout_that_a_module_applies() -> None:
     assert mask is not None and torch.equal(dropout(x), x * mask)
     assert set(mask.unique().tolist()) == {0.0, dropout.scale}
     assert dropout.eval().mask(x.shape, x.dtype, x.device) is None
+
+
+def test_a_call_leaves_autocast_as_it_was_in_every_thread() -> None:
+    layer = FeedForward(width=WIDTH, hidden=HIDDEN, dropout=0.0)
+    x = torch.randn(2, 3, WIDTH)
+    states = []
+
+    def work() -> None:
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            for _ in range(50):
+                layer(x)
+                states.append(torch.is_autocast_enabled("cpu"))
+
+    threads = [threading.Thread(target=work) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert states == [True] * 150
+    assert not torch.is_autocast_enabled("cpu")
+
+
+def test_no_utterance_gives_nothing() -> None:
+    layer = FeedForward(width=WIDTH, hidden=HIDDEN, dropout=0.0)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        assert layer(torch.randn(0, 3, WIDTH)).shape == (0, 3, WIDTH)
+        assert fused.linear(torch.randn(2, 0, 4), torch.randn(5, 4), None).shape == (2, 0, 5)

@@ -42,6 +42,12 @@ def test_padding_bias_is_none_where_nothing_is_padded() -> None:
     assert bias[:, 0, 0].tolist() == [[0, 0, 0], [0, -math.inf, -math.inf]]
 
 
+def test_an_input_without_tokens_sees_its_padding() -> None:
+    """Otherwise its row would be NaN, and with it the gradient of the whole batch."""
+    bias = padding_bias(torch.tensor([2, 0]), 2)
+    assert bias is not None and bias[:, 0, 0].tolist() == [[0, 0], [0, -math.inf]]
+
+
 def test_causal_bias_hides_the_future() -> None:
     hidden = -math.inf
     assert causal_bias(3, torch.device("cpu"))[0, 0].tolist() == [

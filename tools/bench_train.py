@@ -1,4 +1,4 @@
-"""Training speed: legonn against ESPnet's own MT model, same Trainer, same batches, interleaved in one run.
+"""Training speed: legonn against ESPnet's own MT model, same Trainer, optimiser and batches, interleaved in one run.
 
     python tools/bench_train.py --output tools/benchmarks.json
 
@@ -136,8 +136,7 @@ class Runner:
 
         self.trainer, self.reporter = Trainer, Reporter()
         self.model = build(system, precision)
-        fused = system != "espnet"
-        self.optimizer = torch.optim.AdamW(self.model.parameters(), lr=1e-4, fused=fused)
+        self.optimizer = torch.optim.AdamW(self.model.parameters(), lr=1e-4, fused=True)
         values = dict.fromkeys(TrainerOptions.__dataclass_fields__)
         values.update(ngpu=0, grad_noise=False, accum_grad=1, grad_clip=5.0, grad_clip_type=2.0)
         values.update(no_forward_run=False, use_wandb=False, create_graph_in_tensorboard=False)

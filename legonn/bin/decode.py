@@ -9,6 +9,7 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from legonn.bin.system_options import add_system_options, check_system_options, load_system
+from legonn.errors import ConfigError
 from legonn.search.options import MODES, DecodingOptions
 
 if TYPE_CHECKING:
@@ -86,7 +87,10 @@ def _add_files(group: Any) -> None:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command."""
-    args = get_parser().parse_args(argv)
+    parser = get_parser()
+    args = parser.parse_args(argv)
+    if args.num_threads < 1:
+        parser.error(f"--num_threads {args.num_threads}: give at least 1")
     check_system_options(args)
     options = DecodingOptions.load(args.config, _overrides(args))
 
@@ -95,6 +99,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     from legonn.search.files import open_writer, read_input
     from legonn.search.translator import Translator
 
+    if args.ngpu and not torch.cuda.is_available():
+        raise ConfigError("--ngpu 1: PyTorch finds no GPU here; leave it out to decode on the CPU")
     torch.set_num_threads(args.num_threads)
     streaming = (args.input, args.output) == ("-", "-") and args.input_format != "kaldi"
     # Faults of the input are told before the model is loaded.

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import argparse
+import difflib
 import os
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from legonn.allocator import keep_freed_memory
 from legonn.cli import run
+from legonn.errors import ConfigError
 
 __all__ = ["get_parser", "main"]
 
@@ -55,8 +57,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 0
     from legonn.task import LegoTask
 
+    legal = {action.dest for action in parser._actions}
     with tempfile.TemporaryDirectory() as folder:
-        args = parser.parse_args(_resolve_config(argv, Path(folder)))
+        args = parser.parse_args(_resolve_config(argv, Path(folder), legal))
     given, _ = _config_option().parse_known_args(argv)
     args.config = given.config
     LegoTask.main(args=args)
@@ -69,8 +72,8 @@ def _config_option() -> argparse.ArgumentParser:
     return parser
 
 
-def _resolve_config(argv: list[str], folder: Path) -> list[str]:
-    """ESPnet's parser reads one YAML file: give it one without `base`."""
+def _resolve_config(argv: list[str], folder: Path, legal: Collection[str]) -> list[str]:
+    """ESPnet's parser reads one YAML file: give it one without `base`, and with legal keys only."""
     given, rest = _config_option().parse_known_args(argv)
     if given.config is None:
         return argv
@@ -78,8 +81,14 @@ def _resolve_config(argv: list[str], folder: Path) -> list[str]:
 
     from legonn.config import read_config
 
+    config = read_config(Path(given.config))
+    for key in config:
+        if key not in legal:
+            near = difflib.get_close_matches(str(key), legal, 1)
+            hint = f"did you mean {near[0]!r}?" if near else "see legonn train --help_all"
+            raise ConfigError(f"{given.config} has no option {key!r}; {hint}")
     path = folder / Path(given.config).name
-    path.write_text(yaml.safe_dump(read_config(Path(given.config))), encoding="utf-8")
+    path.write_text(yaml.safe_dump(config), encoding="utf-8")
     return ["--config", str(path), *rest]
 
 

@@ -114,6 +114,22 @@ def _check_same(folder: Path, target: str, inputs: dict[str, int], *others: dict
         )
 
 
+def _check_not_empty(folder: Path, sides: dict[str, dict[str, int]]) -> None:
+    """A text of characters that no tokenizer sees, such as a zero-width space, passes for text until here."""
+    faults = [
+        f"{uid}: no token in {name}"
+        for name, sizes in sides.items()
+        for uid, size in sizes.items()
+        if size == 0
+    ]
+    if faults:
+        raise DataError(
+            f"{folder}: {len(faults)} texts have no token; take these ids out of all languages' files, and run "
+            "stages 3 to 10 again:",
+            faults,
+        )
+
+
 def measure_lengths(folder: Path, ratio: float, target: str = "text") -> LengthStats:
     """Read `src_text_shape`, `<target>_shape` and `<target>_positions_shape` of one statistics folder."""
     inputs = read_shapes(folder / "src_text_shape")
@@ -121,6 +137,7 @@ def measure_lengths(folder: Path, ratio: float, target: str = "text") -> LengthS
     needed = read_shapes(folder / f"{target}_positions_shape")
     uids = sorted(inputs)
     _check_same(folder, target, inputs, tokens, needed)
+    _check_not_empty(folder, {"src_text": inputs, target: tokens})
     source = np.array([inputs[uid] for uid in uids])
     need = np.array([needed[uid] for uid in uids])
     given = positions(source, ratio)

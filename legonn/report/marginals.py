@@ -87,11 +87,12 @@ def look(system: System, lines: Sequence[str], *, top: int = 4, **options: Any) 
         raise ConfigError(f"{system.name} {why}: there are no marginals of text to look at")
     writers = system.parts()[:-1]
     found = []
+    device = next(system.chain.parameters()).device
     outputs = system.translate(lines, **options)
     for line, output in zip(lines, outputs, strict=True):
-        ids = torch.as_tensor(system.source.encode(line))
+        ids = torch.as_tensor(system.source.encode(line), device=device)
         with torch.no_grad():
-            encoded = system.chain.encode(ids[None], torch.tensor([len(ids)]))
+            encoded = system.chain.encode(ids[None], torch.tensor([len(ids)], device=device))
         crossings = tuple(
             _crossing(name, marginals, part.target, top)
             for name, marginals, part in zip(

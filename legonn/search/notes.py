@@ -8,21 +8,26 @@ from legonn.search.translator import Translator
 __all__ = ["Notes"]
 
 SHOWN = 5
+LONG = 300  # tokens
 
 
 class Notes:
-    """Counts lines that are empty, and lines with what the source vocabulary lacks."""
+    """Counts lines without a token, very long ones, and those with what the source vocabulary lacks."""
 
     def __init__(self) -> None:
         self.empty: list[str] = []
+        self.long: list[str] = []
         self.unknown: list[str] = []
 
     def look(self, translator: Translator, lines: Lines) -> None:
         """Look at some lines."""
         for number, text in zip(lines.numbers, lines.texts, strict=True):
             place = f"{lines.name}:{number}"
-            if not text.strip():
+            count = len(translator.codec.split(text))
+            if count == 0 or not text.strip():
                 self.empty.append(place)
+            if count > LONG:
+                self.long.append(f"{place} ({count})")
             unknown = translator.unknown(text)
             if unknown:
                 seen = ", ".join(dict.fromkeys(repr(token.strip("\u2581")) for token in unknown))
@@ -32,6 +37,10 @@ class Notes:
         """One message for each kind that occurred, with the first places."""
         kinds = [
             (self.empty, "empty lines gave empty translations"),
+            (
+                self.long,
+                f"lines have more than {LONG} tokens: slow, and no model for sentences has seen the like; split them",
+            ),
             (self.unknown, "lines have tokens that the source vocabulary lacks, read as <unk>"),
         ]
         return [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -57,9 +58,11 @@ class DecodingOptions:
         checks = [
             ("mode", self.mode in MODES, f"legal are {', '.join(MODES)}"),
             ("beam_size", self.beam_size >= 1, "it must be at least 1"),
-            ("length_penalty", self.length_penalty >= 0, "it must be at least 0"),
+            ("length_penalty", 0 <= self.length_penalty < math.inf, "it must be at least 0"),
             ("ctc_weight", 0 <= self.ctc_weight <= 1, "it must lie between 0 and 1"),
             ("nbest", 1 <= self.nbest <= self.beam_size, "legal are 1 to beam_size"),
+            ("maxlenratio", math.isfinite(self.maxlenratio), "it must be finite"),
+            ("minlenratio", math.isfinite(self.minlenratio), "it must be finite"),
             ("batch_size", self.batch_size >= 1, "it must be at least 1"),
             ("precision", self.precision in ("fp32", "bf16", "auto"), "legal are fp32, bf16, auto"),
         ]  # fmt: skip
@@ -101,8 +104,10 @@ def _length(ratio: float, positions: int) -> int:
 def _read_mapping(path: Path) -> dict[str, Any]:
     import yaml
 
+    from legonn.config import parse_yaml
+
     try:
-        document = yaml.safe_load(path.read_text(encoding="utf-8"))
+        document = parse_yaml(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise ConfigError(f"{path} is no decoding configuration: {error}") from error
     if document is None:

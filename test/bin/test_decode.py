@@ -162,3 +162,29 @@ def test_help_imports_nothing_heavy() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "[]\n"
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--num_threads", "0"], "--num_threads 0: give at least 1"),
+        (["--ngpu", "1"], "--ngpu 1: PyTorch finds no GPU here"),
+        (["--maxlenratio", "nan"], "maxlenratio is nan; it must be finite"),
+    ],
+)
+def test_options_that_cannot_be_are_one_message(
+    experiment: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    options: list[str],
+    message: str,
+) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    (tmp_path / "in").write_text("ab\n")
+    command = ["--system", str(experiment), "--input", str(tmp_path / "in"), *options]
+    try:
+        status = run(main, command)
+    except SystemExit as error:  # argparse's own
+        status = int(error.code or 0)
+    assert status == 2 and message in capsys.readouterr().err

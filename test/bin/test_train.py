@@ -56,7 +56,7 @@ def status(corpus: Any, output: Path, *more: str) -> int:
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"max_epochs": 3}, "unrecognized arguments: max_epochs"),
+        ({"max_epochs": 3}, "train.yaml has no option 'max_epochs'; did you mean 'max_epoch'?"),
         (
             {"encoder_conf": {"widht": 8}},
             "encoder_conf has no option 'widht'; did you mean 'width'?",

@@ -58,6 +58,13 @@ def test_infeasible_targets_are_counted(tmp_path: Path) -> None:
     assert stats.worst == ("u3", "u2", "u1", "u0")
 
 
+def test_texts_without_a_token_are_refused_all_at_once(tmp_path: Path) -> None:
+    folder = folder_of(tmp_path, [2, 0, 3], [1, 1, 0], [1, 1, 0])
+    with pytest.raises(DataError, match="2 texts have no token; take these ids out") as caught:
+        measure_lengths(folder, 2.0)
+    assert caught.value.items == ["u1: no token in src_text", "u2: no token in text"]
+
+
 def test_the_covering_ratio_covers_all_but_one_in_a_thousand(tmp_path: Path) -> None:
     source, needed = [10] * 2000, [10] * 1997 + [30, 40, 50]
     folder = folder_of(tmp_path, source, needed, needed)

@@ -58,6 +58,21 @@ def test_wrong_options_are_told(arguments: list[str], message: str) -> None:
     assert done.stdout == ""
 
 
+def test_the_closest_option_may_be_the_recipes_own() -> None:
+    script = 'take_options "train_pairs" "$@"\nparse_options "torchrun_args" "${remaining[@]}"\n'
+    assert "did you mean --train_pairs?" in shell(script, "--trian_pairs", "3").stderr
+
+
+def test_help_lists_the_recipes_own_options_with_their_defaults(tmp_path: Path) -> None:
+    (tmp_path / "run.sh").write_text("#!/usr/bin/env bash\n# A recipe.\nset -eu\n")
+    script = f'cd {tmp_path}\npairs=0\nlang=\ntake_options "pairs\n lang" "$@"'
+    printed = shell(script, "--help").stdout
+    assert printed.startswith(
+        'A recipe.\n\nOptions of this recipe, with their defaults:\n  --pairs 0\n  --lang ""\n'
+    )
+    assert "--lego_config F" in printed
+
+
 def test_a_recipe_takes_its_own_options_and_leaves_the_rest() -> None:
     script = 'pairs=0\ntake_options "pairs\n lang" "$@"\nprintf "%s|" "$pairs" "${remaining[@]}"'
     done = shell(script, "--stage", "3", "--pairs", "5", "--lego_args", "--pairs 9", "--pairs=6")

@@ -132,3 +132,16 @@ def test_stage_12(again: Any, finished: Any, tiny_options: list[str]) -> None:
     killed.run_twice(*tiny_options, "--stage", "12", "--stop_stage", "13")
     assert "up to date" in (decoded / "test_de_en/logdir/decode.1.log").read_text()
     assert files(decoded) == files(finished.folder / "exp/de_en/decode")
+
+
+def test_a_mended_configuration_is_taken_after_a_typo(again: Any, tiny_options: list[str]) -> None:
+    shutil.rmtree(again.folder / "exp/de_en")
+    tiny = again.folder / "conf/tiny.yaml"
+    right = tiny.read_text()
+    tiny.write_text(right.replace("optim_conf: {lr:", "optim_conf: {lrr:"))
+    stages = ["--stage", "11", "--stop_stage", "11"]
+    printed = again.fail(*tiny_options, *stages)
+    assert printed.count("optim_conf has no option 'lrr'") == 1 and "Traceback" not in printed
+    tiny.write_text(right)
+    again.run(*tiny_options, *stages)
+    assert (again.folder / "exp/de_en/.done").exists()

@@ -8,7 +8,11 @@ from typing import Any
 from legonn.search.files import Lines
 from legonn.search.notes import Notes
 
-TRANSLATOR: Any = SimpleNamespace(unknown=lambda text: [c for c in text if c in "ΩßX"])
+# A letter is a token, and a zero-width space is none.
+TRANSLATOR: Any = SimpleNamespace(
+    unknown=lambda text: [c for c in text if c in "ΩßX"],
+    codec=SimpleNamespace(split=lambda text: list(text.replace("\u200b", ""))),
+)
 
 
 def test_the_first_places_of_each_kind_are_named() -> None:
@@ -20,6 +24,15 @@ def test_the_first_places_of_each_kind_are_named() -> None:
         "warning: 8 lines have tokens that the source vocabulary lacks, read as <unk>: "
         "in:6 ('Ω', 'ß'), in:7 ('X'), in:8 ('X'), in:9 ('X'), in:10 ('X') and 3 more",
     ]
+
+
+def test_lines_without_a_token_and_very_long_ones_are_counted() -> None:
+    notes = Notes()
+    notes.look(TRANSLATOR, Lines("in", [1, 2, 3], ["\u200b", "a" * 300, "b" * 301]))
+    first, second = notes.warnings()
+    assert first == "warning: 1 empty lines gave empty translations: in:1"
+    assert second.startswith("warning: 1 lines have more than 300 tokens")
+    assert second.endswith("split them: in:3 (301)")
 
 
 def test_good_input_gives_none() -> None:

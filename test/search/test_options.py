@@ -64,6 +64,8 @@ def test_what_is_no_configuration(tmp_path: Path, content: str) -> None:
         ({"beam_size": 3, "nbest": 4}, "nbest is 4; legal are 1 to beam_size"),
         ({"ctc_weight": 1.5}, "ctc_weight is 1.5; it must lie between 0 and 1"),
         ({"length_penalty": -1.0}, "length_penalty is -1.0; it must be at least 0"),
+        ({"maxlenratio": float("nan")}, "maxlenratio is nan; it must be finite"),
+        ({"minlenratio": float("inf")}, "minlenratio is inf; it must be finite"),
         ({"batch_size": 0}, "batch_size is 0; it must be at least 1"),
         ({"precision": "fp16"}, "precision is 'fp16'; legal are fp32, bf16, auto"),
     ],

@@ -282,6 +282,9 @@ run_stages() {
     fi
     if wanted 12; then
         log "stage 12: decoding, ${decode_exp}/${inference_tag}"
+        for part in "${decoded[@]}"; do # before anything is made under a mistyped name
+            checkpoint_sums "$(with_model "${part}")" >/dev/null
+        done
         mkdir -p "${decode_exp}/${inference_tag}"
         locked "${decode_exp}/${inference_tag}" stage_decode
     fi

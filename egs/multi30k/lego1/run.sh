@@ -22,6 +22,13 @@ lego_config=conf/train.yaml
 lego_tag=
 take_options "src_lang tgt_lang train_pairs nbpe lego_config lego_tag" "$@"
 
+. ../../TEMPLATE/lego1/path.sh
+# A plain encoder-decoder has no interface, whose CTC conf/decode.yaml asks for.
+decoding=conf/decode.yaml
+if "${python:-python3}" ../../TEMPLATE/lego1/utils/settings.py "${lego_config}" | grep -qx 'system: "attention"'; then
+    decoding=conf/decode_attention.yaml
+fi
+
 pair=${src_lang}_${tgt_lang}
 size=
 options=()
@@ -45,5 +52,5 @@ fi
     --src_lang "${src_lang}" --tgt_lang "${tgt_lang}" \
     --token_type bpe --bpemode unigram --nbpe "${nbpe}" \
     --lego_config "${lego_config}" \
-    --inference_config conf/decode.yaml \
+    --inference_config "${decoding}" \
     ${options[@]+"${options[@]}"} ${remaining[@]+"${remaining[@]}"}

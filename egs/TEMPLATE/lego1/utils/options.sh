@@ -3,8 +3,12 @@
 # `--name value`. Hyphens and underscores are one; an unknown name is an error that tells the
 # closest. Sourced by lego.sh and by recipes' run.sh.
 
-recipe_help() { # the comment that opens the recipe's script, then the options of lego.sh
+recipe_help() { # recipe_help NAME ...: the comment that opens the recipe's script, its own options, then lego.sh's
+    local name
     sed -n '2,/^[^#]/s/^# \{0,1\}//p' "$(basename "$0")"
+    echo
+    echo "Options of this recipe, with their defaults:"
+    for name in "$@"; do echo "  --${name} ${!name:-\"\"}"; done
     echo
     "$(dirname "${BASH_SOURCE[0]}")/../lego.sh" --help
 }
@@ -15,12 +19,14 @@ take_options() { # take_options "name name ..." "$@": set these variables where 
     local legal name
     legal=" $(tr -s '[:space:]' ' ' <<<"$1") "
     shift
+    export LEGONN_RECIPE_OPTIONS=${legal} # for lego.sh, whose errors name the closest option
     LEGONN_COMMAND="cd egs/$(basename "$(dirname "${PWD}")")/$(basename "${PWD}") &&$(printf ' %q' ./run.sh "$@")"
     export LEGONN_COMMAND
     remaining=()
     while [ $# -gt 0 ]; do
         if [ "$1" = --help ]; then
-            recipe_help
+            # shellcheck disable=SC2086
+            recipe_help ${legal}
             exit 0
         fi
         if [ "$1" = -- ]; then # all after it is for others
@@ -71,7 +77,7 @@ parse_options() { # parse_options "name name ..." "$@"
         fi
         if [ "${legal#* "${name}" }" = "${legal}" ]; then
             # shellcheck disable=SC2086
-            echo "$0: error: unknown option --${name}: did you mean --$(closest "${name}" ${legal})?" \
+            echo "$0: error: unknown option --${name}: did you mean --$(closest "${name}" ${legal} ${LEGONN_RECIPE_OPTIONS:-})?" \
                 "(--help lists all)" >&2
             return 2
         fi

@@ -113,7 +113,7 @@ stage_score() {
             more+=(--compare "${compared[@]}")
         fi
         # shellcheck disable=SC2086
-        "${python}" -m legonn.bin.score --hyp "${folder}/text" --ref "${raw}/${set}/${tgt_file}" \
+        "${python}" -m legonn.bin.score --format kaldi --hyp "${folder}/text" --ref "${raw}/${set}/${tgt_file}" \
             --output "${folder}/score.json" "${more[@]}" ${facts} ${score_args}
     done
 }

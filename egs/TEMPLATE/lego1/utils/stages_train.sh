@@ -136,7 +136,11 @@ train() {
 }
 
 training_failed() {
-    tail -n 20 "${lego_exp}/launch.log" >&2
+    # Before the first epoch's end nothing is kept that another configuration could spoil.
+    [ -f "${lego_exp}/checkpoint.pth" ] || rm -f "${lego_exp}/.begun"
+    # A mistake of the configuration is one message; launchers repeat it among their own.
+    sed -n '/^legonn train: error: /,$p' "${lego_exp}/train.log" 2>/dev/null | grep . >&2 ||
+        tail -n 20 "${lego_exp}/train.log" "${lego_exp}/launch.log" >&2 || true
     die "training failed: see ${lego_exp}/train.log"
 }
 

@@ -1,0 +1,133 @@
+"""What is checked of a training before it writes anything: optimisation, losses, criteria, data."""
+
+from __future__ import annotations
+
+import argparse
+import difflib
+import inspect
+from collections.abc import Collection, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from espnet2.tasks.abs_task import optim_classes, scheduler_classes
+
+from legonn.chain import Chain
+from legonn.data.check import FileReport, check_file
+from legonn.errors import ConfigError, DataError
+from legonn.finetuning import parameter_groups
+
+__all__ = ["check_training"]
+
+PHASES = ("train", "valid")
+
+
+def check_training(args: argparse.Namespace, chain: Chain) -> None:
+    """Check all of it.
+
+    Parameters
+    ----------
+    args : Namespace
+        Of `legonn train`.
+    chain : Chain
+        What they build; it may be without memory.
+
+    Raises
+    ------
+    ConfigError, DataError
+        Naming the option and what is legal, or all faults of the data.
+    """
+    _check_losses(args)
+    _check_criteria(args, chain)
+    for name in ("batch_size", "batch_bins", "accum_grad"):
+        if getattr(args, name) < 1:
+            raise ConfigError(f"--{name} is {getattr(args, name)}; it must be at least 1")
+    _check_optimisation(args)
+    if args.lr_factors:
+        parameter_groups(chain, args.lr_factors, 1.0)
+    _check_data(args)
+
+
+def _check_losses(args: argparse.Namespace) -> None:
+    weights = {name: getattr(args, name) for name in ("ctc_weight", "ce_weight")}
+    for name, weight in weights.items():
+        if not 0 <= weight < float("inf"):
+            raise ConfigError(f"--{name} is {weight}; it must be 0 or more")
+    if not any(weights.values()):
+        raise ConfigError("--ctc_weight and --ce_weight are both 0: nothing would be learned")
+
+
+def _check_criteria(args: argparse.Namespace, chain: Chain) -> None:
+    """ESPnet ignores a criterion that nothing reports, and would keep no best checkpoint."""
+    reported = ["loss", "loss_ce", "acc"]
+    for name in chain.interface_targets():
+        suffix = "" if name == "text" else f"_{name}"
+        reported += [f"loss_ctc{suffix}", f"infeasible{suffix}"]
+    for phase, key, *_ in args.best_model_criterion:
+        if phase not in PHASES or key not in reported:
+            raise ConfigError(
+                f"best_model_criterion is {phase} {key}{_near(key, reported)} Legal are train or valid, "
+                f"and one of {', '.join(reported)}"
+            )
+
+
+def _check_optimisation(args: argparse.Namespace) -> None:
+    """Build optimiser and scheduler for one number: what they refuse now they would refuse later."""
+    weight = torch.nn.Parameter(torch.zeros(1))
+    optimiser = _build("optim", args.optim, args.optim_conf, optim_classes, [weight])
+    if args.scheduler is not None:
+        _build("scheduler", args.scheduler, args.scheduler_conf, scheduler_classes, optimiser)
+
+
+def _build(
+    option: str, name: str, conf: Mapping[str, Any], classes: Mapping[str, Any], subject: Any
+) -> Any:
+    kind = classes[name.lower()]
+    first, *legal = inspect.signature(kind).parameters.values()
+    names = [parameter.name for parameter in legal]
+    takes_any = any(parameter.kind is parameter.VAR_KEYWORD for parameter in legal)
+    for key in conf:
+        if key not in names and not takes_any:
+            raise ConfigError(
+                f"{option}_conf has no option {key!r} for {option} {name}{_near(key, names)} "
+                f"Legal are: {', '.join(names)}"
+            )
+    try:
+        return kind(subject, **conf)
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise ConfigError(f"{option} {name} can't be built from {dict(conf)}: {error}") from error
+
+
+def _near(key: str, legal: Collection[str]) -> str:
+    near = difflib.get_close_matches(key, legal, 1)
+    return f"; did you mean {near[0]!r}?" if near else "."
+
+
+def _check_data(args: argparse.Namespace) -> None:
+    """Text files as `legonn validate` checks them, and that each holds all utterances of the shape file."""
+    faults: list[str] = []
+    for phase in PHASES:
+        entries = getattr(args, f"{phase}_data_path_and_name_and_type")
+        reports = [
+            check_file(Path(path), max_length=0) for path, _, kind in entries if kind == "text"
+        ]
+        faults += [fault for report in reports for fault in report.faults]
+        for shape in getattr(args, f"{phase}_shape_file")[:1]:  # it says which utterances there are
+            faults += _lacking(reports, Path(shape))
+    if faults:
+        faults = list(dict.fromkeys(faults))
+        raise DataError(f"{len(faults)} faults in the data of the training:", faults)
+
+
+def _lacking(reports: Sequence[FileReport], shape: Path) -> list[str]:
+    if not shape.is_file():
+        return [f"{shape}: no such file; run the statistics stage (10), or mend the name"]
+    with shape.open(encoding="utf-8", errors="replace") as file:
+        wanted = [line.split(maxsplit=1)[0] for line in file if line.strip()]
+    return [
+        f"{report.path}: lacks {uid} of {shape}; add it, or take it out of all files"
+        for report in reports
+        if report.ids
+        for uid in wanted
+        if uid not in report.ids
+    ]

@@ -1,0 +1,27 @@
+"""What the Multi30k recipe passes on to lego.sh."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+
+@pytest.mark.parametrize(
+    ("config", "decoding"),
+    [
+        ("conf/train.yaml", "conf/decode.yaml"),
+        ("conf/tuning/train_beamconv.yaml", "conf/decode.yaml"),
+        ("conf/train_attention.yaml", "conf/decode_attention.yaml"),
+        ("conf/tuning/train_low_attention.yaml", "conf/decode_attention.yaml"),
+    ],
+)
+def test_a_system_without_an_interface_is_decoded_without_its_ctc(
+    multi30k: Any, config: str, decoding: str
+) -> None:
+    stages = multi30k.folder.parents[1] / "TEMPLATE/lego1/lego.sh"
+    stages.write_text('#!/usr/bin/env bash\nprintf "%s\\n" "$@"\n')
+    given = multi30k.run("--lego_config", config, "--stage", "12").splitlines()
+    assert given[given.index("--inference_config") + 1] == decoding
+    assert given[given.index("--lego_config") + 1] == config
+    assert given[-2:] == ["--stage", "12"]
