@@ -12,7 +12,7 @@ from legonn.errors import ConfigError
 __all__ = ["merge", "parse_yaml", "read_config"]
 
 
-class _Loader(yaml.SafeLoader):
+class _UniqueKeySafeLoader(yaml.SafeLoader):
     """Plain data; a key that stands twice in a mapping is an error, and not the last of them."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
@@ -34,7 +34,7 @@ def parse_yaml(text: str) -> Any:
     yaml.YAMLError
         If it is no YAML, or repeats a key.
     """
-    return yaml.load(text, Loader=_Loader)
+    return yaml.load(text, Loader=_UniqueKeySafeLoader)
 
 
 def read_config(path: Path) -> dict[str, Any]:

@@ -130,7 +130,11 @@ def test_nothing_is_unpickled_anywhere() -> None:
             called = ast.unparse(node.func)
             options = {word.arg: ast.unparse(word.value) for word in node.keywords}
             torch_safe = name in READERS and options.get("weights_only") == "True"
-            yaml_safe = options.get("Loader", "").lower() in ("loader", "_safe_loader")
+            yaml_safe = options.get("Loader", "").lower() in (
+                "loader",
+                "_safe_loader",
+                "_uniquekeysafeloader",
+            )
             bad = {
                 "torch.load": not torch_safe,
                 "torch.jit.load": True,

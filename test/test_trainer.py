@@ -89,6 +89,16 @@ def test_stopped_at_an_epochs_end_and_resumed_is_uninterrupted(
     assert_same_training(folder, experiment)
 
 
+def test_resumed_in_bf16_is_uninterrupted_too(train: Callable[..., Path], tmp_path: Path) -> None:
+    """What recipes train in on processors that have it; its sublayers are `legonn.fused`'s."""
+    options = ["--precision", "bf16"]
+    whole = train(tmp_path / "whole", *options, "--max_epoch", "2")
+    half = train(tmp_path / "half", *options, "--max_epoch", "1")
+    train(half, *options, "--max_epoch", "2", "--resume", "true")
+    assert sorted(losses(half)) == [1, 2]
+    assert_same_training(half, whole)
+
+
 def test_a_finished_run_resumed_changes_nothing(
     train: Callable[..., Path], experiment: Path, tmp_path: Path
 ) -> None:

@@ -205,8 +205,7 @@ class _Worker:
 def _begin_worker(speakers: dict[str, Voice], manner: Manner) -> None:
     global _worker
     synthesizer = Synthesizer()
-    for voice in speakers.values():
-        synthesizer.check(voice)
+    synthesizer.check(*speakers.values())
     _worker = _Worker(synthesizer, speakers, manner)
 
 

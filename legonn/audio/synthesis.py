@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import os
 import signal
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -22,18 +23,17 @@ UTF8 = 1
 CHARACTERS = 1
 RATE, PITCH, RANGE = 1, 3, 4
 OK = 0
-# espeak-ng has been seen to say nothing, rarely and without an error, of a word that it says each other time.
-ATTEMPTS = 3
 Callback = ctypes.CFUNCTYPE(
     ctypes.c_int, ctypes.POINTER(ctypes.c_short), ctypes.c_int, ctypes.c_void_p
 )
 
 
 class Synthesizer:
-    """espeak-ng in this process; one is enough.
+    """espeak-ng; one is enough.
 
-    Its waveforms depend on what it said before, even after it was ended and begun anew. So each text is said by a
-    child process that has said nothing yet: the same text and voice give the same samples, in any order.
+    Its waveforms depend on what the process has asked of it before, even after it was ended and begun anew. So this
+    process never begins it: each question goes to a child process, which begins it and ends with the answer. The same
+    text and voice give the same samples, in any order, in any process.
 
     Attributes
     ----------
@@ -47,33 +47,34 @@ class Synthesizer:
         import espeakng_loader
 
         self.data = Path(espeakng_loader.get_data_path())
-        self.library = ctypes.CDLL(espeakng_loader.get_library_path())
+        self.library: Any = ctypes.CDLL(espeakng_loader.get_library_path())
         self.library.espeak_Info.restype = ctypes.c_char_p
         self.version = self.library.espeak_Info(None).decode()
-        self.sample_rate = int(
-            self.library.espeak_Initialize(RETRIEVAL, 0, os.fsencode(self.data), 0)
-        )
-        if self.sample_rate <= 0:
+        answer = self._ask(self._rate)
+        if not answer:
             raise LegonnError(
                 f"espeak-ng can't read its data in {self.data}: reinstall espeakng-loader"
             )
+        self.sample_rate = int(answer)
         self.heard: list[NDArray[np.int16]] = []
         self.callback = Callback(self._hear)  # kept: the library has only its address
-        self.library.espeak_SetSynthCallback(self.callback)
 
-    def check(self, voice: Voice) -> None:
-        """Refuse a voice that espeak-ng lacks: an unknown variant would be ignored in silence.
+    def check(self, *voices: Voice) -> None:
+        """Refuse voices that espeak-ng lacks: an unknown variant would be ignored in silence.
 
         Raises
         ------
         ConfigError
-            Naming the voice.
+            Naming the first of them.
         """
-        known = (self.data / "voices" / "!v" / voice.variant).is_file()
-        if not known or self.library.espeak_SetVoiceByName(voice.accent.encode()) != OK:
-            raise ConfigError(
-                f"espeak-ng {self.version} has no voice {voice.accent}+{voice.variant}"
-            )
+        accents = sorted({voice.accent for voice in voices})
+        known = (self._ask(lambda: self._known(accents)) or b"").decode().split()
+        for voice in voices:
+            variant = self.data / "voices" / "!v" / voice.variant
+            if voice.accent not in known or not variant.is_file():
+                raise ConfigError(
+                    f"espeak-ng {self.version} has no voice {voice.accent}+{voice.variant}"
+                )
 
     def speak(self, text: str, voice: Voice) -> NDArray[np.int16]:
         """Say a text.
@@ -88,40 +89,54 @@ class Synthesizer:
         LegonnError
             When espeak-ng dies of the text.
         """
-        for _ in range(ATTEMPTS):
-            samples = self._speak_once(text, voice)
-            if samples.any():
-                break
-        return samples
+        samples = self._ask(lambda: self._say(text, voice))
+        if samples is None:
+            raise LegonnError(f"espeak-ng can't say {text!r} as {voice}")
+        return np.frombuffer(samples, dtype=np.int16)
 
-    def _speak_once(self, text: str, voice: Voice) -> NDArray[np.int16]:
-        """What a child says: samples (N,)."""
+    def _ask(self, question: Callable[[], bytes]) -> bytes | None:
+        """What a child process answers; None where it fails."""
         out, into = os.pipe()
         child = os.fork()
         if child == 0:
-            self._child(out, into, text, voice)
+            self._answer(out, into, question)
         os.close(into)
         with os.fdopen(out, "rb") as pipe:
-            samples = pipe.read()
+            answer = pipe.read()
         _, status = os.waitpid(child, 0)
-        if status != 0:
-            raise LegonnError(f"espeak-ng can't say {text!r} as {voice} (wait status {status})")
-        return np.frombuffer(samples, dtype=np.int16)
+        return answer if status == 0 else None
 
-    def _child(self, out: int, into: int, text: str, voice: Voice) -> None:
+    @staticmethod
+    def _answer(out: int, into: int, question: Callable[[], bytes]) -> None:
         """What the child does; it never returns, and leaves nothing of the parent's behind."""
         status = 1
         try:
             signal.signal(signal.SIGINT, signal.SIG_DFL)
             os.close(out)
             with os.fdopen(into, "wb") as pipe:
-                pipe.write(self._say(text, voice))
+                pipe.write(question())
             status = 0
         finally:
             os._exit(status)
 
+    def _begin(self) -> int:
+        rate = int(self.library.espeak_Initialize(RETRIEVAL, 0, os.fsencode(self.data), 0))
+        if rate <= 0:
+            raise LegonnError("espeak_Initialize failed")
+        return rate
+
+    def _rate(self) -> bytes:
+        return str(self._begin()).encode()
+
+    def _known(self, accents: Iterable[str]) -> bytes:
+        self._begin()
+        found = [a for a in accents if self.library.espeak_SetVoiceByName(a.encode()) == OK]
+        return " ".join(found).encode()
+
     def _say(self, text: str, voice: Voice) -> bytes:
-        say: Any = self.library
+        self._begin()
+        say = self.library
+        say.espeak_SetSynthCallback(self.callback)
         if say.espeak_SetVoiceByName(f"{voice.accent}+{voice.variant}".encode()) != OK:
             raise ConfigError(f"no voice {voice}")
         for parameter, value in (
