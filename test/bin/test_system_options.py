@@ -1,0 +1,56 @@
+"""The options by which commands name a system."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+import pytest
+
+from legonn.bin.system_options import add_system_options, check_system_options, load_system
+from legonn.errors import ConfigError
+
+
+def parsed(*options: str) -> argparse.Namespace:
+    parser = argparse.ArgumentParser()
+    add_system_options(parser)
+    return parser.parse_args(options)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ["--system", "a"],
+        ["--system", "a", "--checkpoint", "b.pth"],
+        ["--encoder", "a", "--decoder", "b"],
+        ["--encoder", "a", "--bridge", "b", "--bridge", "c", "--decoder", "d"],
+    ],
+)
+def test_one_system_is_named(options: list[str]) -> None:
+    check_system_options(parsed(*options))
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        [],
+        ["--encoder", "a"],
+        ["--decoder", "a"],
+        ["--system", "a", "--decoder", "b"],
+        ["--system", "a", "--bridge", "b"],
+        ["--encoder", "a", "--decoder", "b", "--checkpoint", "c.pth"],
+    ],
+)
+def test_anything_else_is_refused(options: list[str]) -> None:
+    with pytest.raises(ConfigError, match="name either --system EXP"):
+        check_system_options(parsed(*options))
+
+
+def test_what_was_not_seen_in_training_comes_as_a_warning(plain_experiment: Path) -> None:
+    system, notes = load_system(parsed("--system", str(plain_experiment)))
+    assert system.name == str(plain_experiment) and notes == []
+    name = str(plain_experiment)
+    system, notes = load_system(parsed("--encoder", name, "--decoder", name))
+    assert system.chain.head is None
+    (note,) = notes
+    assert note.startswith("warning: ") and "Expect noise" in note
