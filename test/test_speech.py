@@ -239,8 +239,8 @@ def test_frozen_ears_keep_their_running_means(
 def test_positions_per_token_follow_from_samples(corpus: Any, spoken: Path, tmp_path: Path) -> None:
     from legonn.bin.train import main
 
-    (tmp_path / "speech_shape").write_text("a 16000\nb 32000\n")
-    (tmp_path / "text_shape.bpe").write_text("a 2,24\nb 4,24\n")
+    (tmp_path / "speech_shape").write_text("train00 16000\ntrain01 32000\n")
+    (tmp_path / "text_shape.bpe").write_text("train00 2,24\ntrain01 4,24\n")
     shapes = [
         f"--train_shape_file={tmp_path / name}" for name in ("speech_shape", "text_shape.bpe")
     ]
