@@ -44,7 +44,7 @@ class Encoded:
 
 
 class Chain(AbsESPnetModel):
-    """A LegoNN system, or with no head and no ingestor a plain encoder-decoder.
+    """A LegoNN system; with no ingestor a plain encoder-decoder, with a head and no ingestor a hybrid one.
 
     The loss is cross-entropy of the decoder plus CTC of every interface, unweighted in the paper (section III).
     Both are nats per target token, so that batches of any size, and processes of one job, average rightly.
@@ -52,10 +52,14 @@ class Chain(AbsESPnetModel):
     Parameters
     ----------
     head, ingestor : optional
-        The interface after the encoder, and what the decoder reads the last one with; both None in a
-        plain encoder-decoder.
+        The interface after the encoder, and what the decoder reads the last one with. Without an ingestor the
+        decoder attends to the encoder's states; the head's CTC then only helps training and search (hybrid
+        CTC/attention, Watanabe et al. 2017).
     ctc_weight, ce_weight : float
         Of the sum of the CTC losses, and of the decoder's.
+    early_ctc : float
+        Weight of a CTC loss of the states before the length controller, by the same head: speech leaves CTC's plateau,
+        where all is blank, much sooner with it *(ours; by Lee and Watanabe 2021, arXiv 2102.03216)*.
     precision : str
         See `legonn.precision`.
     """
@@ -72,6 +76,7 @@ class Chain(AbsESPnetModel):
         decoder: Decoder,
         ctc_weight: float = 1.0,
         ce_weight: float = 1.0,
+        early_ctc: float = 0.0,
         label_smoothing: float = 0.0,
         precision: str = "auto",
     ) -> None:
@@ -83,6 +88,7 @@ class Chain(AbsESPnetModel):
         self.decoder = decoder
         self.ctc_weight = ctc_weight
         self.ce_weight = ce_weight
+        self.early_ctc = early_ctc
         self.label_smoothing = label_smoothing
         self.precision = precision
         self.sos = self.eos = decoder.embedding.num_embeddings - 1
@@ -98,12 +104,17 @@ class Chain(AbsESPnetModel):
     def encode(self, source: Tensor, lengths: Tensor) -> Encoded:
         """The encoder's input (B, T, ...) and (B,) -> what the decoder reads."""
         states, positions, _ = self.encoder(source, lengths)
+        return self._read(states, positions)
+
+    def _read(self, states: Tensor, positions: Tensor) -> Encoded:
+        """From the encoder's states (B, K, D), (B,) on."""
         if self.head is None:
             return Encoded(states, positions, ())
         crossed = [self.head(states, positions)]
+        if self.ingestor is None:
+            return Encoded(states, positions, tuple(crossed))
         for bridge in self.bridges:
             crossed.append(bridge(crossed[-1]))
-        assert self.ingestor is not None
         received = self.ingestor.receive(crossed[-1])
         return Encoded(self.ingestor(received), received.lengths, tuple(crossed))
 
@@ -135,10 +146,17 @@ class Chain(AbsESPnetModel):
         source, source_lengths = (others[self.encoder.source + end] for end in ("", "_lengths"))
         device = text.device
         with autocast(device, resolve_precision(self.precision, device)):
-            encoded = self.encode(source, source_lengths)
+            encoded, early = self._encode_for_loss(source, source_lengths)
             ce, correct, count = self._decoder_loss(encoded, text, text_lengths)
             loss = self.ce_weight * ce
             stats = {"loss_ce": ce.detach(), "acc": correct}
+            if early is not None:
+                name = self.interface_targets()[0]
+                ctc = (
+                    early.ctc_loss(batch[name].clamp(min=0), batch[f"{name}_lengths"]).sum() / count
+                )
+                stats["loss_early_ctc"] = ctc.detach()
+                loss = loss + self.early_ctc * ctc
             for name, marginals in zip(self.interface_targets(), encoded.marginals, strict=True):
                 targets, lengths = batch[name].clamp(min=0), batch[f"{name}_lengths"]
                 ctc = marginals.ctc_loss(targets, lengths).sum() / count
@@ -154,6 +172,15 @@ class Chain(AbsESPnetModel):
             (loss, stats, weight), device
         )
         return gathered  # each (1,): what the Trainer averages over processes
+
+    def _encode_for_loss(self, source: Tensor, lengths: Tensor) -> tuple[Encoded, Marginals | None]:
+        """As `encode`, and with `early_ctc` what the head makes of the states before the length controller."""
+        if not self.early_ctc:
+            return self.encode(source, lengths), None
+        assert isinstance(self.encoder, LegoEncoder) and self.head is not None
+        states, counts = self.encoder.hear(source, lengths)
+        early = self.head(self.encoder.norm(states), counts)
+        return self._read(*self.encoder.answer(states, counts)), early
 
     def _decoder_loss(
         self, encoded: Encoded, text: Tensor, lengths: Tensor

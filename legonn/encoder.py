@@ -106,8 +106,15 @@ class LegoEncoder(AbsEncoder):
         self, xs_pad: Tensor, ilens: Tensor, prev_states: Tensor | None = None
     ) -> tuple[Tensor, Tensor, Tensor | None]:
         """Input as the front end takes it, and (B,) -> (B, K, D), (B,), None. Names are ESPnet's."""
-        x, lengths = self.front_end(xs_pad, ilens)
-        x = self.before(x, lengths)
+        return *self.answer(*self.hear(xs_pad, ilens)), None
+
+    def hear(self, source: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
+        """What comes before the length controller: input as the front end takes it, and (B,) -> (B, T, D), (B,)."""
+        x, lengths = self.front_end(source, lengths)
+        return self.before(x, lengths), lengths
+
+    def answer(self, x: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
+        """The length controller and what comes behind it: (B, T, D), (B,) -> (B, K, D), (B,)."""
         if self.length_control is not None:
             x, lengths = self.length_control(x, lengths)
-        return self.norm(self.after(x, lengths)), lengths, None
+        return self.norm(self.after(x, lengths)), lengths

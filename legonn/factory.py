@@ -53,13 +53,14 @@ __all__ = [
     "without_memory",
 ]
 
-SYSTEMS = ("lego", "attention")
+SYSTEMS = ("lego", "attention", "hybrid")
 
 
 # Larger than any model so far: a module's description can't ask for more memory than its author had.
 MOST_LAYERS, MOST_UNITS, MOST_WINDOW = 256, 65536, 999
 MOST_LENGTH_RATIO = 1000.0
 MOST_RETIMING = 10.0
+MOST_LOSS_WEIGHT = 100.0
 NORMALISATIONS = ("utterance", "global")
 
 
@@ -477,9 +478,14 @@ class ChainConfig:
 
     label_smoothing: float = 0.1
     encoder_target: str = "text"
+    early_ctc: float = 0.0
 
     def __post_init__(self) -> None:
         _probabilities(self, "label_smoothing")
+        if not 0 <= self.early_ctc <= MOST_LOSS_WEIGHT:
+            raise ConfigError(
+                f"early_ctc is {self.early_ctc}; it is a weight between 0 and {MOST_LOSS_WEIGHT:g}"
+            )
 
 
 EncoderConfig = TextEncoderConfig | SpeechEncoderConfig | ImaginedEncoderConfig
@@ -579,7 +585,11 @@ def sound_of(config: Mapping[str, Any]) -> Sound | None:
 
 
 def build_encoder(
-    config: Mapping[str, Any], *, source_size: int, vocabulary: int | None
+    config: Mapping[str, Any],
+    *,
+    source_size: int,
+    vocabulary: int | None,
+    length_control: bool = True,
 ) -> tuple[LegoEncoder | ImaginedEncoder, Head | Passed | None]:
     """The encoder that `encoder` and `encoder_conf` describe, and its head.
 
@@ -588,13 +598,19 @@ def build_encoder(
     source_size : int
         V of what it reads; 0 for speech.
     vocabulary : int or None
-        V of the marginals that it writes; None builds neither length controller nor head.
+        V of the marginals that it writes; None builds no head.
+    length_control : bool
+        False leaves the length controller out.
     """
     encoder = _part(ENCODERS, config, "encoder", "text")
     losses = parse(ChainConfig, config.get("chain_conf"), "chain_conf")
-    lego = vocabulary is not None
+    if losses.early_ctc and (vocabulary is None or not isinstance(encoder, SpeechEncoderConfig)):
+        raise ConfigError(
+            "early_ctc is for speech, with a head (--system lego or hybrid): a text has too few states for CTC "
+            "before the length controller"
+        )
     return (
-        encoder.build(vocabulary=source_size, length_control=lego),
+        encoder.build(vocabulary=source_size, length_control=length_control),
         encoder.head(source_size=source_size, vocabulary=vocabulary, target=losses.encoder_target)
         if vocabulary is not None
         else None,
@@ -659,12 +675,14 @@ def build_chain(config: Mapping[str, Any], *, source_size: int, target_size: int
     """
     _check_names(config)
     losses = parse(ChainConfig, config.get("chain_conf"), "chain_conf")
-    lego = config.get("system", "lego") == "lego"
+    system = config.get("system", "lego")
+    lego = system == "lego"
     sizes = _sizes(config, target_size)
     encoder, head = build_encoder(
         config,
         source_size=source_size,
-        vocabulary=_size(sizes, losses.encoder_target) if lego else None,
+        vocabulary=None if system == "attention" else _size(sizes, losses.encoder_target),
+        length_control=lego,
     )
     # A plain decoder attends to the encoder's states, a LegoNN decoder to its own ingestor's.
     ingestor, decoder = build_decoder(
@@ -678,6 +696,7 @@ def build_chain(config: Mapping[str, Any], *, source_size: int, target_size: int
         decoder=decoder,
         ctc_weight=float(config.get("ctc_weight", 1.0)),
         ce_weight=float(config.get("ce_weight", 1.0)),
+        early_ctc=losses.early_ctc,
         label_smoothing=losses.label_smoothing,
         precision=config.get("precision", "auto"),
     )

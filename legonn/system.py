@@ -170,7 +170,7 @@ class System:
 
     def parts(self) -> list[Part]:
         """What it is made of, in the order of the chain; the layers are shared, not copied."""
-        modular = self.chain.head is not None
+        modular = self.chain.ingestor is not None
         tokens = {"text": self.target.tokens, **(self.config.get("interface_token_lists") or {})}
         crossing = [
             self.interface if name == "text" else Interface(tokens=tuple(tokens[name]), unit="phn")
@@ -444,7 +444,8 @@ def _phonemes(side: Interface) -> TextCodec:
 def _join_configs(parts: Sequence[Part]) -> dict[str, Any]:
     """The configuration of the chain that these parts make."""
     first, *between, last = parts
-    config = {"system": "attention" if first.writes is None else "lego", "precision": "auto"}
+    plain = "hybrid" if "head" in first.network else "attention"
+    config = {"system": plain if first.writes is None else "lego", "precision": "auto"}
     heads = [_head(part) for part in parts[:-1]]
     lists = {
         head.target: list(part.writes.tokens)

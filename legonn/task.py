@@ -197,7 +197,8 @@ def _add_chain(group: Any) -> None:
         "--system",
         default="lego",
         choices=SYSTEMS,
-        help="lego: a chain with interfaces; attention: a plain encoder-decoder of the same parts",
+        help="lego: a chain with interfaces; attention: a plain encoder-decoder of the same parts; hybrid: that, with "
+        "CTC on the encoder's states (Watanabe et al. 2017)",
     )
     for part, registry in (("encoder", ENCODERS), ("ingestor", INGESTORS), ("decoder", DECODERS)):
         group.add_argument(f"--{part}", default=next(iter(registry)), choices=list(registry))

@@ -56,8 +56,14 @@ def numbers(stats: dict[str, Tensor]) -> dict[str, float]:
 
 SYSTEMS = pytest.mark.parametrize(
     "options",
-    [{}, BEAMCONV, {"system": "attention"}, {"ctc_weight": 0.3, "ce_weight": 2.0}],
-    ids=["wemb", "beamconv", "attention", "weights"],
+    [
+        {},
+        BEAMCONV,
+        {"system": "attention"},
+        {"system": "hybrid"},
+        {"ctc_weight": 0.3, "ce_weight": 2.0},
+    ],
+    ids=["wemb", "beamconv", "attention", "hybrid", "weights"],
 )
 
 
@@ -137,6 +143,19 @@ def test_a_plain_encoder_decoder_has_no_ctc(make: Callable[..., Chain]) -> None:
     assert loss.item() == pytest.approx(float(stats["loss_ce"]))
     encoded = chain.encode(torch.tensor([[2, 3]]), torch.tensor([2]))
     assert encoded.marginals == () and encoded.lengths.tolist() == [2]
+
+
+def test_a_hybrid_decoder_attends_to_the_states_that_ctc_reads(make: Callable[..., Chain]) -> None:
+    chain = make(system="hybrid")
+    assert chain.head is not None and chain.ingestor is None
+    assert chain.encoder.length_control is None
+    source, lengths = torch.tensor([[2, 3, 4]]), torch.tensor([3])
+    encoded = chain.encode(source, lengths)
+    assert torch.equal(encoded.memory, chain.encoder(source, lengths)[0])
+    (marginals,) = encoded.marginals
+    assert torch.equal(marginals.log_probs, chain.head(encoded.memory, lengths).log_probs)
+    loss, stats, _ = chain(**batch_of(*PAIRS))
+    assert loss.item() == pytest.approx(float(stats["loss_ce"] + stats["loss_ctc"]))
 
 
 def test_without_ctc_weight_its_loss_is_still_watched(make: Callable[..., Chain]) -> None:

@@ -123,6 +123,45 @@ def test_both_losses_reach_every_weight(encoder: str) -> None:
         chain(**{name.replace("speech", "src_text"): value for name, value in batch.items()})
 
 
+@pytest.mark.parametrize("system", ["lego", "hybrid"])
+def test_early_ctc_is_the_heads_of_the_states_before_the_length_controller(system: str) -> None:
+    """Golden: PyTorch's `ctc_loss`, an utterance at a time."""
+    chain = build_chain(
+        {
+            "system": system,
+            "encoder": "speech",
+            "encoder_conf": {**WIDE, "spec_augment": False},
+            "decoder_conf": {"width": 16, "heads": 2, "feedforward": 32, "layers": 1},
+            "ingestor_conf": {"layers": 1},
+            "chain_conf": {"early_ctc": 0.5},
+            "precision": "fp32",
+        },
+        source_size=0,
+        target_size=12,
+    ).eval()
+    waveforms, targets = [noise(16000), noise(9000, 1)], [[3, 4, 4], [6, 7]]
+    golden = 0.0
+    encoder: Any = chain.encoder
+    for waveform, target in zip(waveforms, targets, strict=True):
+        x, sizes = encoder.front_end(waveform[None], torch.tensor([len(waveform)]))
+        assert chain.head is not None
+        log_probs = chain.head(encoder.norm(encoder.before(x, sizes)), sizes).log_probs[0]
+        sums = torch.nn.functional.ctc_loss(
+            log_probs, torch.tensor(target), sizes[0], torch.tensor(len(target)), reduction="sum"
+        )
+        golden += sums.item() / 7  # tokens, each <eos> included
+    _, stats, _ = chain(
+        speech=torch.nn.utils.rnn.pad_sequence(waveforms, batch_first=True),
+        speech_lengths=torch.tensor([16000, 9000]),
+        text=torch.tensor([[3, 4, 4], [6, 7, -1]]),
+        text_lengths=torch.tensor([3, 2]),
+    )
+    found = {name: value.item() for name, value in stats.items()}
+    assert found["loss_early_ctc"] == pytest.approx(golden, rel=1e-4)
+    wanted = found["loss_ce"] + found["loss_ctc"] + 0.5 * golden
+    assert found["loss"] == pytest.approx(wanted, rel=1e-4)
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
@@ -134,6 +173,19 @@ def test_both_losses_reach_every_weight(encoder: str) -> None:
 def test_illegal_options(options: dict[str, Any], message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         build_chain({"encoder": "speech", "encoder_conf": options}, source_size=0, target_size=9)
+
+
+@pytest.mark.parametrize(
+    "config", [{"encoder": "text"}, {"encoder": "speech", "system": "attention"}]
+)
+def test_early_ctc_needs_speech_and_a_head(config: dict[str, Any]) -> None:
+    with pytest.raises(ConfigError, match="early_ctc is for speech, with a head"):
+        build_chain({**config, "chain_conf": {"early_ctc": 1.0}}, source_size=9, target_size=9)
+
+
+def test_early_ctc_is_a_weight() -> None:
+    with pytest.raises(ConfigError, match="early_ctc is -1.0; it is a weight between 0 and 100"):
+        build_chain({"chain_conf": {"early_ctc": -1.0}}, source_size=9, target_size=9)
 
 
 # ---- Trained, on speech that was made for it -----------------------------------------------------
