@@ -1,4 +1,4 @@
-"""`legonn score`: BLEU, chrF, TER or exact match, with intervals, alone or against baselines."""
+"""`legonn score`: BLEU, chrF, TER, exact match, WER or CER, with intervals, alone or compared."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from legonn.scoring import Baseline, Labels
+    from legonn.scoring import Alignments, Baseline, Labels, Pairs
 
 __all__ = ["get_parser", "main"]
 
@@ -23,6 +23,8 @@ EPILOG = """\
 examples:
   legonn score --hyp exp/lego/decode/test/text --ref data/test/text.tc.en
   legonn score --hyp lego.txt --ref ref.txt --compare plain=plain.txt --metric bleu,exact
+  legonn score --hyp exp/asr/decode/test/text --ref data/test/text.tc.en --metric wer,cer \\
+      --utt2spk data/test/utt2spk --alignments errors.txt
 """
 
 
@@ -48,7 +50,7 @@ def get_parser() -> argparse.ArgumentParser:
         "--metric",
         default="bleu,chrf,ter",
         metavar="M,M",
-        help="of bleu, chrf, ter, exact (default: %(default)s)",
+        help="of bleu, chrf, ter, exact, wer, cer (default: %(default)s)",
     )
     add(
         "--format",
@@ -58,8 +60,35 @@ def get_parser() -> argparse.ArgumentParser:
     )
     add("--output", metavar="F", help="write the scores here, as a JSON list")
     add("--results", metavar="F", help="add them to this results file, or replace them there")
+    add(
+        "--utt2spk",
+        metavar="F",
+        help="lines `<utt-id> <speaker>`: intervals and p-values come of a bootstrap over speakers",
+    )
+    add_error_options(parser.add_argument_group("error rates"))
     add_labels(parser.add_argument_group("recorded in the JSON"))
     return parser
+
+
+def add_error_options(group: argparse._ArgumentGroup) -> None:
+    """Add what concerns WER and CER alone."""
+    add = group.add_argument
+    add(
+        "--normaliser",
+        default="basic",
+        choices=("basic", "none"),
+        help="what both texts go through before wer and cer, and no other metric: basic (NFKC, lower case, "
+        "punctuation removed but for apostrophes inside words, hyphens to blanks, white space collapsed, format "
+        "characters that nobody sees removed) or none (white space collapsed only) (default: %(default)s)",
+    )
+    add("--alignments", metavar="F", help="write --hyp's word errors here: confusions, utterances")
+    add(
+        "--worst",
+        type=int,
+        default=20,
+        metavar="N",
+        help="with --alignments: how many utterances, most errors first (default: %(default)s)",
+    )
 
 
 def add_labels(group: argparse._ArgumentGroup) -> None:
@@ -82,30 +111,49 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = get_parser().parse_args(arguments)
 
     from legonn.data.atomic import write_atomic
-    from legonn.scoring import add_results, get_metrics, measure, read_pairs
+    from legonn.scoring import add_results, get_metrics, measure, read_pairs, read_speakers
     from legonn.scoring.results import to_json
     from legonn.scoring.table import render_table
 
-    metrics = get_metrics([name.strip() for name in args.metric.split(",") if name.strip()])
+    names = [name.strip() for name in args.metric.split(",") if name.strip()]
+    metrics = get_metrics(names, normaliser=args.normaliser)
     named = [split_name(text) for text in args.compare]
     pairs = read_pairs(
         ref=args.ref, hyps=[args.hyp, *(path for _, path in named)], format=args.format
     )
+    speakers = read_speakers(args.utt2spk, pairs) if args.utt2spk else None
     scores = measure(
         refs=pairs.refs,
         hyps=pairs.systems[0],
         metrics=metrics,
         baselines=make_baselines([name for name, _ in named], pairs.systems[1:]),
         labels=make_labels(args, command=shlex.join(["legonn", "score", *arguments])),
+        speakers=speakers,
     )
+    errors = find_errors(pairs, args.normaliser) if args.alignments or "wer" in names else None
+    listing = errors.to_text(worst=args.worst) if errors and args.alignments else ""
     if args.results:
         add_results(args.results, scores)
     if args.output:
         write_atomic(args.output, to_json(scores))
+    if args.alignments:
+        write_atomic(args.alignments, listing)
     by = "utterance id" if pairs.format == "kaldi" else "line"
-    print(f"{len(pairs.refs)} sentences, paired by {by}")
+    over = f", bootstrap over {len(set(speakers))} speakers" if speakers else ""
+    print(f"{len(pairs.refs)} sentences, paired by {by}{over}")
     print(render_table(scores))
+    if errors and "wer" in names:
+        print(errors.summary())
     return 0
+
+
+def find_errors(pairs: Pairs, normaliser: str) -> Alignments:
+    """The word errors of the first system; lines without ids are numbered."""
+    from legonn.data.folder import numbered_ids
+    from legonn.scoring import align_words
+
+    names = pairs.ids or numbered_ids("line", len(pairs.refs))
+    return align_words(hyps=pairs.systems[0], refs=pairs.refs, names=names, normaliser=normaliser)
 
 
 def split_name(text: str) -> tuple[str, str]:

@@ -19,6 +19,7 @@ How to read it: one seed shows its score and, in brackets, the 95 % bootstrap in
 set's sentences; more seeds show mean ± sample standard deviation over them. p is the paired
 bootstrap's. This page is made from the recipe's results file by `legonn report`; don't edit it.
 """
+SPEAKERS = "Where a signature ends in `units:speakers`, the bootstrap is one over speakers instead."
 
 T = TypeVar("T")
 K = TypeVar("K", bound=Hashable)
@@ -109,6 +110,8 @@ def render_results(scores: Sequence[Score], *, preface: str = "") -> str:
     """
     experiments = _group(scores, lambda score: (score.experiment or "", score.recipe or ""))
     parts = [preface.strip() or "# Results", LEGEND.strip()]
+    if any(score.signature.endswith("|units:speakers") for score in scores):
+        parts += [SPEAKERS]
     if len(experiments) > 1:
         parts += _overview(scores)
     for name in sorted(experiments, key=lambda name: [_natural(part) for part in name]):

@@ -74,6 +74,7 @@ def measure(
     metrics: Sequence[Metric],
     baselines: Sequence[Baseline] = (),
     labels: Labels | None = None,
+    speakers: Sequence[str] | None = None,
     resamples: int = RESAMPLES,
     seed: int = SEED,
 ) -> list[Score]:
@@ -89,6 +90,8 @@ def measure(
         Systems to compare with, on the same resamples.
     labels : Labels, optional
         What to record in each score.
+    speakers : sequence of str, optional
+        Of each sentence: then the bootstrap, paired or not, is one over speakers.
     resamples, seed : int
         Of the bootstrap.
 
@@ -97,7 +100,8 @@ def measure(
     list of Score
         One a metric; with baselines, one a metric and baseline, in that order.
     """
-    weights = draw_weights(len(refs), resamples=resamples, seed=seed)
+    weights = draw_weights(len(refs), resamples=resamples, seed=seed, speakers=speakers)
+    units = "" if speakers is None else "|units:speakers"
     recorded = asdict(labels or Labels())
 
     def evaluate(metric: Metric, texts: Sequence[str]) -> _Measured:
@@ -115,7 +119,7 @@ def measure(
             score=round(system.score, DIGITS),
             low=round(low, DIGITS),
             high=round(high, DIGITS),
-            signature=metric.signature(resamples=resamples, seed=seed),
+            signature=metric.signature(resamples=resamples, seed=seed) + units,
             sentences=len(refs),
             **recorded,
         )

@@ -5,6 +5,7 @@ Kept apart so that a bootstrap resample costs one sum, not another look at the t
 
 from __future__ import annotations
 
+import importlib.metadata
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -13,8 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from legonn.errors import ConfigError
+from legonn.scoring.edits import Edits, align
+from legonn.scoring.normalise import get_normaliser
 
-__all__ = ["METRICS", "ExactMatch", "Metric", "SacreBLEUMetric", "get_metrics"]
+__all__ = ["METRICS", "ErrorRate", "ExactMatch", "Metric", "SacreBLEUMetric", "get_metrics"]
 
 
 class Metric(ABC):
@@ -102,23 +105,77 @@ class ExactMatch(Metric):
         return "exact|strip"
 
 
-# Closed: a metric that isn't here doesn't exist. The order is that of the tables' columns.
-METRICS: dict[str, Callable[[], Metric]] = {
-    "bleu": lambda: SacreBLEUMetric(
+class ErrorRate(Metric):
+    """Words or characters that are wrong, in percent of the reference's: WER, CER.
+
+    Above 100 where a system says much more than the reference. For scripts without blanks between
+    words, CER is the one to look at.
+
+    Parameters
+    ----------
+    name, label
+        As in `Metric`.
+    units : str
+        `words` or `characters`.
+    normaliser : str
+        What both texts go through first, a key of `legonn.scoring.normalise.NORMALISERS`.
+    """
+
+    higher_is_better = False
+
+    def __init__(self, *, name: str, label: str, units: str, normaliser: str) -> None:
+        get_normaliser(normaliser)  # an unknown one stops here
+        self.name = name
+        self.label = label
+        self.units = units
+        self.normaliser = normaliser
+
+    def counts(self, *, hyps: Sequence[str], refs: Sequence[str]) -> NDArray[np.float64]:
+        output = align(hyps=hyps, refs=refs, units=self.units, normaliser=self.normaliser)
+        edits = [Edits.of(chunks) for chunks in output.alignments]
+        rows = [(e.substitutions, e.deletions, e.insertions, e.length) for e in edits]
+        return np.asarray(rows, dtype=np.float64)  # (N, 4)
+
+    def score(self, sums: NDArray[np.float64]) -> float:
+        # A resample of empty references alone has no rate; as in jiwer, it counts its insertions.
+        return float(100.0 * sums[:3].sum() / max(sums[3], 1.0))
+
+    def signature(self, *, resamples: int, seed: int) -> str:
+        version = importlib.metadata.version("jiwer")
+        return f"{self.name}|norm:{self.normaliser}|bs:{resamples}|seed:{seed}|jiwer:{version}"
+
+
+# Closed: a metric that isn't here doesn't exist. The order is that of the tables' columns. Each is
+# built with the name of a normaliser, which only the error rates heed.
+METRICS: dict[str, Callable[[str], Metric]] = {
+    "bleu": lambda _: SacreBLEUMetric(
         name="bleu", label="BLEU", higher_is_better=True, implementation="BLEU"
     ),
-    "chrf": lambda: SacreBLEUMetric(
+    "chrf": lambda _: SacreBLEUMetric(
         name="chrf", label="chrF2", higher_is_better=True, implementation="CHRF"
     ),
-    "ter": lambda: SacreBLEUMetric(
+    "ter": lambda _: SacreBLEUMetric(
         name="ter", label="TER", higher_is_better=False, implementation="TER"
     ),
-    "exact": ExactMatch,
+    "exact": lambda _: ExactMatch(),
+    "wer": lambda normaliser: ErrorRate(
+        name="wer", label="WER", units="words", normaliser=normaliser
+    ),
+    "cer": lambda normaliser: ErrorRate(
+        name="cer", label="CER", units="characters", normaliser=normaliser
+    ),
 }
 
 
-def get_metrics(names: Sequence[str]) -> list[Metric]:
+def get_metrics(names: Sequence[str], *, normaliser: str = "basic") -> list[Metric]:
     """Build the metrics of these names, each once, in the order given.
+
+    Parameters
+    ----------
+    names : sequence of str
+        Keys of `METRICS`.
+    normaliser : str
+        For the error rates: a key of `legonn.scoring.normalise.NORMALISERS`.
 
     Raises
     ------
@@ -129,4 +186,4 @@ def get_metrics(names: Sequence[str]) -> list[Metric]:
     if unknown or not names:
         got = ", ".join(map(repr, unknown)) or "none"
         raise ConfigError(f"unknown metric {got}: choose from {', '.join(METRICS)}")
-    return [METRICS[name]() for name in dict.fromkeys(names)]
+    return [METRICS[name](normaliser) for name in dict.fromkeys(names)]

@@ -28,11 +28,14 @@ class Pairs:
         The references, N of them.
     systems : tuple of tuple of str
         For each hypothesis file its N texts.
+    ids : tuple of str
+        The N utterance ids; empty where there are none.
     """
 
     format: str
     refs: tuple[str, ...]
     systems: tuple[tuple[str, ...], ...]
+    ids: tuple[str, ...] = ()
 
 
 @dataclass
@@ -78,7 +81,8 @@ def read_pairs(*, ref: str | Path, hyps: Sequence[str | Path], format: str = "au
     pair = _pair_by_id if form == "kaldi" else _pair_by_line
     refs, systems, faults = pair(files[0], files[1:])
     _stop_at([fault for file in files for fault in file.faults] + faults)
-    return Pairs(format=form, refs=refs, systems=systems)
+    ids = tuple(_by_id(files[0])[0]) if form == "kaldi" else ()
+    return Pairs(format=form, refs=refs, systems=systems, ids=ids)
 
 
 def _stop_at(faults: Sequence[str]) -> None:

@@ -26,7 +26,7 @@ class Score:
     score : float
         The figure, on the metric's own scale (percent for all of ours).
     low, high : float, optional
-        The 95 % bootstrap interval over sentences.
+        The 95 % bootstrap interval over sentences, or over speakers where the signature says so.
     baseline : str, optional
         The name of the system that this one is compared with.
     delta : float, optional

@@ -13,7 +13,8 @@ from sacrebleu.metrics import BLEU
 from legonn.bin.score import get_parser, main, split_name
 from legonn.environment import versions
 from legonn.errors import ConfigError, DataError
-from legonn.scoring import METRICS
+from legonn.scoring import METRICS, NORMALISERS
+from legonn.scoring.alignments import WORST
 
 REFS = ["A man is sitting on a bench.", "Two dogs run in snow.", "A cat sleeps on the sofa."]
 HYPS = ["A man is sitting on a bench.", "Two dogs run in snow!", "The cat sleeps on the sofa."]
@@ -86,6 +87,70 @@ def test_results_are_replaced_and_the_command_can_be_told(here: Path) -> None:
     assert (row["score"], row["command"]) == (100, "./run.sh")
 
 
+def test_error_rates(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    main("--hyp hyp --ref ref --metric wer,cer,exact --output s.json".split())
+    rows = capsys.readouterr().out.splitlines()
+    assert [row.split()[0] for row in rows[2:5]] == ["WER", "CER", "exact"]
+    # 18 words, of which one is wrong: `The cat` for `A cat`. The exclamation mark is none.
+    assert rows[5:] == ["S 1  D 0  I 0 of 18 words"]
+    wer = json.loads((here / "s.json").read_text())[0]
+    assert wer["score"] == pytest.approx(100 / 18, abs=1e-6)
+    assert wer["signature"] == f"wer|norm:basic|bs:1000|seed:12345|jiwer:{versions()['jiwer']}"
+
+
+def test_the_normaliser(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    main("--hyp hyp --ref ref --metric wer --normaliser none".split())
+    assert capsys.readouterr().out.splitlines()[-1] == "S 2  D 0  I 0 of 18 words"
+
+
+def test_character_errors_alone_show_no_words(
+    here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    main("--hyp hyp --ref ref --metric cer".split())
+    assert len(capsys.readouterr().out.splitlines()) == 3
+
+
+def test_a_bootstrap_over_speakers(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (here / "utt2spk").write_text("utt-1 kim\nutt-2 kim\nutt-3 ann\n")
+    options = "--metric wer,exact --utt2spk utt2spk --compare plain --output s.json"
+    main(["--hyp", "hyp", "--ref", "ref", *options.split()])
+    first = capsys.readouterr().out.splitlines()[0]
+    assert first == "3 sentences, paired by utterance id, bootstrap over 2 speakers"
+    rows = json.loads((here / "s.json").read_text())
+    assert all(row["signature"].endswith("|units:speakers") for row in rows)
+    # Resamples are kim twice, both, or ann twice: 0 of 24, 1 of 18, or 2 of 12 words.
+    assert (rows[0]["low"], rows[0]["high"]) == (0, pytest.approx(100 / 6, abs=1e-6))
+
+
+def test_an_utterance_without_a_speaker(here: Path) -> None:
+    (here / "utt2spk").write_text("utt-1 kim\n")
+    arguments = "--hyp hyp --ref ref --metric wer --utt2spk utt2spk --output o".split()
+    with pytest.raises(DataError, match=r"lacks the speaker of 2 of 3(?s:.)*utt-2\n  utt-3$"):
+        main(arguments)
+    assert not (here / "o").exists()
+
+
+def test_alignments(here: Path) -> None:
+    main("--hyp hyp --ref ref --metric exact --alignments out/errors.txt".split())
+    text = (here / "out" / "errors.txt").read_text(encoding="utf-8")
+    assert text.startswith("WER 5.56 %: S 1  D 0  I 0 of 18 words, 17 right\n1 of 3 utterances")
+    assert "\n    1  a -> the\n" in text
+    assert text.endswith(
+        "utt-3: S 1  D 0  I 0 of 6 words\n"
+        "REF:   a cat sleeps on the sofa\nHYP: the cat sleeps on the sofa\n       S\n"
+    )
+    main("--hyp hyp --ref ref --alignments errors.txt --worst 0".split())
+    assert "REF:" not in (here / "errors.txt").read_text()
+
+
+def test_alignments_of_lines_are_numbered(here: Path) -> None:
+    (here / "said").write_text("één\ntwee\n", encoding="utf-8")
+    (here / "heard").write_text("een\ntwee\n", encoding="utf-8")
+    main("--hyp heard --ref said --metric wer --alignments errors.txt".split())
+    text = (here / "errors.txt").read_bytes().decode("utf-8")
+    assert text.endswith("line-00001: S 1  D 0  I 0 of 1 words\nREF: één\nHYP: een\n       S\n")
+
+
 def test_bad_input_writes_nothing(here: Path) -> None:
     (here / "hyp").write_text("utt-1 a\nutt-2 b\n")
     with pytest.raises(DataError, match=r"hyp: no hypothesis for utt-3 \(ref:3\)"):
@@ -98,6 +163,8 @@ def test_bad_input_writes_nothing(here: Path) -> None:
     [
         (["--metric", "bleu,meteor"], "unknown metric 'meteor'"),
         (["--compare", "a=plain", "a=hyp"], "--compare names a twice"),
+        (["--utt2spk", "u", "--format", "lines"], "--utt2spk u needs texts with utterance ids"),
+        (["--alignments", "a.txt", "--worst", "-2"], "--worst: got -2"),
         (["--results", "r.json"], "needs its experiment, recipe, system, test_set"),
     ],
 )
@@ -122,11 +189,17 @@ def test_help_names_every_metric() -> None:
     assert ", ".join(METRICS) in " ".join(get_parser().format_help().split())
 
 
+def test_the_error_rates_options_are_the_librarys() -> None:
+    (normaliser,) = (a for a in get_parser()._actions if a.dest == "normaliser")
+    assert set(normaliser.choices or ()) == set(NORMALISERS)
+    assert get_parser().get_default("worst") == WORST
+
+
 def test_help_loads_nothing_heavy() -> None:
     code = (
         "import sys\nfrom legonn.bin.score import main\n"
         "try:\n    main(['--help'])\nexcept SystemExit:\n"
-        "    sys.exit(str([m for m in ('numpy', 'sacrebleu', 'torch') if m in sys.modules]))"
+        "    sys.exit(str([m for m in ('numpy', 'sacrebleu', 'jiwer', 'torch') if m in sys.modules]))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.stderr.strip() == "[]"

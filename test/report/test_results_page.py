@@ -110,6 +110,21 @@ def test_experiments_are_sorted_whatever_their_order_in_the_file() -> None:
     assert render_results(rows) == page
 
 
+def test_error_rates_point_down() -> None:
+    rows = [row(metric=name, score=12.5, signature=f"{name}|norm:basic") for name in ("cer", "wer")]
+    page = render_results([*rows, row()])
+    assert "| system | test set | BLEU | WER ↓ | CER ↓ | seeds |" in page
+    assert "| lego | test | 40.00 | 12.50 | 12.50 | 1 |" in page
+    assert "- WER ↓: `wer|norm:basic`" in page
+
+
+def test_the_page_says_which_bootstrap_was_over_speakers() -> None:
+    note = "Where a signature ends in `units:speakers`, the bootstrap is one over speakers instead."
+    assert note not in render_results([row()])
+    page = render_results([row(), row(metric="wer", signature="wer|units:speakers")])
+    assert f"{LEGEND.strip()}\n\n{note}\n\n## E1" in page
+
+
 def test_one_experiment_needs_no_overview() -> None:
     assert "All at a glance" not in render_results([row()])
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 from sacrebleu.metrics import BLEU
 
@@ -75,3 +76,32 @@ def test_comparing_leaves_score_and_interval_as_they_are(systems: Systems, refs:
         refs=refs, hyps=systems["good"], metrics=metrics, baselines=[Baseline("p", systems["poor"])]
     )
     assert (row.score, row.low, row.high) == (alone.score, alone.low, alone.high)
+
+
+@pytest.mark.parametrize("name", METRICS)
+def test_speakers_change_the_bootstrap_and_not_the_score(
+    name: str, systems: Systems, refs: list[str]
+) -> None:
+    metrics, speakers = get_metrics([name]), list("aabbbccccd")
+    (alone,) = measure(refs=refs, hyps=systems["good"], metrics=metrics)
+    (score,) = measure(refs=refs, hyps=systems["good"], metrics=metrics, speakers=speakers)
+    assert score.score == alone.score
+    assert (score.low, score.high) != (alone.low, alone.high)
+    assert score.signature == alone.signature + "|units:speakers"
+
+
+def test_a_paired_test_over_speakers_by_hand() -> None:
+    # Three speakers, one word each. The system has c's wrong, the baseline none: on a resample with
+    # k draws of c the system has k errors, and the difference is 100 k / 3.
+    (row,) = measure(
+        refs=["x", "x", "x"],
+        hyps=["x", "x", "y"],
+        metrics=get_metrics(["wer"]),
+        baselines=[Baseline("b", ["x", "x", "x"])],
+        speakers=["a", "b", "c"],
+    )
+    generator = np.random.default_rng(12345)
+    draws = [list(generator.choice(3, size=3, replace=True)).count(2) for _ in range(1000)]
+    moved = [100 * (drawn - sum(draws) / 1000) / 3 for drawn in draws]
+    assert row.delta == pytest.approx(100 / 3, abs=1e-6)
+    assert row.p_value == pytest.approx((sum(d > 100 / 3 for d in moved) + 1) / 1001, abs=1e-6)

@@ -34,12 +34,13 @@ def test_kaldi_files_are_paired_by_id_in_the_references_order(tmp_path: Path) ->
     assert pairs.format == "kaldi"
     assert pairs.refs == ("one man", "two dogs", "three")
     assert pairs.systems == (("eins", "", "drei"), pairs.refs)
+    assert pairs.ids == ("utt-1", "utt-2", "utt-3")
 
 
 def test_plain_lines_are_paired_by_number(tmp_path: Path) -> None:
     files = write(tmp_path, ref="A man.\nTwo dogs.\n", hyp="\nTwo cats.")
     pairs = read_pairs(ref=files["ref"], hyps=[files["hyp"]])
-    assert pairs.format == "lines"
+    assert (pairs.format, pairs.ids) == ("lines", ())
     assert (pairs.refs, pairs.systems) == (("A man.", "Two dogs."), (("", "Two cats."),))
 
 

@@ -33,5 +33,17 @@ def test_a_comparison() -> None:
     ]
 
 
+def test_error_rates() -> None:
+    wer, cer = (
+        Score(metric=name, score=50.0, signature=f"{name}|norm:basic", sentences=2)
+        for name in ("wer", "cer")
+    )
+    assert render_table([wer, cer]).splitlines() == [
+        "metric  score  95 % interval  signature",
+        "WER     50.00                 wer|norm:basic",
+        "CER     50.00                 cer|norm:basic",
+    ]
+
+
 def test_columns_are_as_wide_as_their_widest_cell() -> None:
     assert align([["a", "bbb"], ["cccc", ""]]) == "a     bbb\ncccc"

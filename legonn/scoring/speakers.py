@@ -1,0 +1,57 @@
+"""Whose the utterances are: Kaldi's `utt2spk`, for a bootstrap over speakers."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from legonn.data.folder import read_text
+from legonn.errors import ConfigError, DataError
+from legonn.scoring.pairs import Pairs
+
+__all__ = ["read_speakers"]
+
+
+def read_speakers(path: str | Path, pairs: Pairs) -> tuple[str, ...]:
+    """Read the speaker of each utterance that is scored.
+
+    Parameters
+    ----------
+    path : path
+        Lines `<utt-id> <speaker>`, one blank between. Utterances that aren't scored may stand in it.
+    pairs : Pairs
+        What is scored, paired by id.
+
+    Returns
+    -------
+    tuple of str
+        N speakers, in the order of `pairs`.
+
+    Raises
+    ------
+    ConfigError
+        When the texts have no ids.
+    DataError
+        Listing every utterance without a speaker, or with more than one word for it.
+    """
+    if not pairs.ids:
+        raise ConfigError(
+            f"--utt2spk {path} needs texts with utterance ids, and these are paired by line: "
+            "give Kaldi text files, or leave it out"
+        )
+    try:
+        speakers = read_text(path)
+    except OSError as error:
+        raise DataError(f"{path}: can't be read: {error.strerror or error}") from error
+    found = {utt: speakers.get(utt, "") for utt in pairs.ids}
+    faults = [
+        f"{utt}: got {speaker!r}" if speaker else utt
+        for utt, speaker in found.items()
+        if len(speaker.split()) != 1
+    ]
+    if faults:
+        raise DataError(
+            f"{path} lacks the speaker of {len(faults)} of {len(pairs.ids)} utterances; "
+            "give each a line `<utt-id> <speaker>`, one blank between:",
+            faults,
+        )
+    return tuple(found.values())
