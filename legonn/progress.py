@@ -79,8 +79,28 @@ class Progress:
                 flush=True,
             )
 
-    def summary(self) -> str:
-        """What was done, and how fast."""
+    def tell(self, message: str) -> None:
+        """Print a line in between, above the bar where there is one."""
+        line = f"{self.command}: {message}"
+        if self.bar is not None:
+            self.bar.write(line, file=self.stream)
+        else:
+            print(line, file=self.stream, flush=True)
+
+    def summary(self, sound: float | None = None) -> str:
+        """What was done, and how fast; `sound` is how many seconds of it, where it was recordings."""
         seconds = self.clock() - self.began
+        if sound is not None:
+            speed = sound / max(seconds, 1e-3)
+            return (
+                f"{self.done:,} {self.unit}s, {_duration(sound)}, in {_duration(seconds)}: "
+                f"{speed:,.{0 if speed >= 10 else 1}f} times real time"
+            )
         each = 1000 * seconds / max(1, self.done)
         return f"{self.done} {self.unit}s in {seconds:.1f} s, {each:.1f} ms a {self.unit}"
+
+
+def _duration(seconds: float) -> str:
+    if seconds >= 1800:
+        return f"{seconds / 3600:.2f} h"
+    return f"{seconds:.{0 if seconds >= 10 else 1}f} s"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -92,6 +93,8 @@ class SpeechFrontEnd(nn.Module):
             else None
         )
         self.subsampling = Conv2dSubsampling(mels, width, 0.0, pos_enc=nn.Identity())
+        # The convolutions' output begins a tenth as large as the positions, which would drown it for 1,000s of steps.
+        self.scale = math.sqrt(width)
         self.dropout = Dropout(dropout)
 
     def log_mel(self, waveform: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
@@ -151,7 +154,7 @@ class SpeechFrontEnd(nn.Module):
         states = self.sound.states(lengths)
         x = x[:, : int(states.max())]
         places = torch.arange(x.size(1), device=x.device)
-        return self.dropout(x + sinusoids(places, x.size(2))), states
+        return self.dropout(x * self.scale + sinusoids(places, x.size(2))), states
 
 
 class EspnetGroup(nn.Module):

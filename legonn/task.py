@@ -17,7 +17,7 @@ from espnet2.tasks.abs_task import AbsTask, optim_classes
 from espnet2.train.collate_fn import CommonCollateFn
 from espnet2.train.distributed_utils import get_rank
 from espnet2.utils.nested_dict_action import NestedDictAction
-from espnet2.utils.types import str_or_none
+from espnet2.utils.types import float_or_none, str_or_none
 
 from legonn.chain import Chain
 from legonn.data.lengths import positions_per_token
@@ -66,16 +66,25 @@ class Preprocessor:
         By entry name: `src_text`, `text`, and the targets of further interfaces.
     count_positions : bool
         Add `<name>_positions` of size U + equal neighbours: ESPnet's statistics stage writes its shape.
+    src_sampling : float, optional
+        Segment the source at random, see `TextCodec.sample`.
     """
 
-    def __init__(self, codecs: dict[str, TextCodec], *, count_positions: bool) -> None:
+    def __init__(
+        self,
+        codecs: dict[str, TextCodec],
+        *,
+        count_positions: bool,
+        src_sampling: float | None = None,
+    ) -> None:
         self.codecs = codecs
         self.count_positions = count_positions
+        self.src_sampling = src_sampling
 
     def __call__(self, uid: str, data: dict[str, Any]) -> dict[str, np.ndarray]:
         """One utterance as the data loader read it -> arrays of ids."""
         ids = {
-            name: self.codecs[name].encode(text) if name in self.codecs else _mono(text)
+            name: self._ids(name, text) if name in self.codecs else _mono(text)
             for name, text in data.items()
         }
         if self.count_positions:
@@ -83,6 +92,13 @@ class Preprocessor:
                 repeats = int((ids[name][1:] == ids[name][:-1]).sum())
                 ids[f"{name}_positions"] = np.zeros(len(ids[name]) + repeats, dtype=np.int64)
         return ids
+
+    def _ids(self, name: str, text: str) -> np.ndarray:
+        codec = self.codecs[name]
+        if name != "src_text" or self.src_sampling is None:
+            return codec.encode(text)
+        # PyTorch's generator is part of a checkpoint, and each data-loading process has its own.
+        return codec.sample(text, alpha=self.src_sampling, draw=lambda n: torch.rand(n).numpy())
 
 
 def _mono(sound: np.ndarray) -> np.ndarray:
@@ -118,7 +134,11 @@ class LegoTask(AbsTask):
     @classmethod
     def build_preprocess_fn(cls, args: argparse.Namespace, train: bool) -> Preprocessor:
         """Tokenisation."""
-        return Preprocessor(_codecs(args), count_positions=bool(args.collect_stats))
+        return Preprocessor(
+            _codecs(args),
+            count_positions=bool(args.collect_stats),
+            src_sampling=args.src_sampling if train and not args.collect_stats else None,
+        )
 
     @classmethod
     def required_data_names(cls, train: bool = True, inference: bool = False) -> tuple[str, ...]:
@@ -245,6 +265,13 @@ def _add_tokens(group: Any) -> None:
             default=None,
             help=f"sentencepiece model of the {side}",
         )
+    group.add_argument(
+        "--src_sampling",
+        type=float_or_none,
+        default=None,
+        metavar="ALPHA",
+        help="segment the source at random in training, each word by probability**ALPHA: 0.2 against overfitting",
+    )
     group.add_argument("--case", default="tc", help="case of the target text, part of the contract")
     group.add_argument(
         "--interface_token_lists",

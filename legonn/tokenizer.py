@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +17,11 @@ from legonn.errors import ConfigError
 
 __all__ = ["TOKEN_TYPES", "TextCodec", "file_sha256", "read_token_list"]
 
+_UNIGRAMS = "make the list with --bpemode unigram, or leave --src_sampling out"
+
 TOKEN_TYPES = ("bpe", "char", "word", "phn")
 SPACE = "<space>"
+SEGMENTATIONS = 64  # of a word, the most probable ones
 
 
 def read_token_list(path: Path) -> tuple[str, ...]:
@@ -88,9 +91,11 @@ class TextCodec:
         self.model = model
         self._ids = {token: i for i, token in enumerate(self.tokens)}
         self._pieces: Any = None
+        self._segmentations: dict[tuple[str, float], tuple[list[np.ndarray], np.ndarray]] = {}
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_pieces": None}  # loaded anew by each data-loading process
+        # Loaded and found anew by each data-loading process.
+        return {**self.__dict__, "_pieces": None, "_segmentations": {}}
 
     def _sentencepiece(self) -> Any:
         if self._pieces is None:
@@ -124,6 +129,51 @@ class TextCodec:
         return np.array(
             [self._ids.get(token, unknown) for token in self.split(text)], dtype=np.int64
         )
+
+    def sample(self, text: str, *, alpha: float, draw: Callable[[int], np.ndarray]) -> np.ndarray:
+        """Text -> ids of a random segmentation, int64 (U,): subword regularisation (Kudo 2018, arXiv 1804.10959).
+
+        Parameters
+        ----------
+        alpha : float
+            A word's segmentations are drawn in proportion to their probability to this power: near 0 all of them alike,
+            from about 1 on nearly always the best.
+        draw : callable
+            Gives that many numbers in [0, 1); the caller's, so that a run that goes on draws the same.
+
+        Raises
+        ------
+        ConfigError
+            If the tokens are no sentencepiece unigrams: only those have probabilities.
+        """
+        words = text.split()
+        parts = [
+            self._drawn(word, alpha, number)
+            for word, number in zip(words, draw(len(words)), strict=True)
+        ]
+        return np.concatenate(parts) if parts else np.zeros(0, dtype=np.int64)
+
+    def _drawn(self, word: str, alpha: float, number: float) -> np.ndarray:
+        if (word, alpha) not in self._segmentations:
+            self._segmentations[word, alpha] = self._possible(word, alpha)
+        ids, cumulated = self._segmentations[word, alpha]
+        return ids[min(int(np.searchsorted(cumulated, number, side="right")), len(ids) - 1)]
+
+    def _possible(self, word: str, alpha: float) -> tuple[list[np.ndarray], np.ndarray]:
+        """A word's segmentations as ids, and the cumulated probabilities by which they are drawn."""
+        if self.token_type != "bpe":
+            raise ConfigError(f"tokens of type {self.token_type} can't be sampled: {_UNIGRAMS}")
+        found = self._sentencepiece().nbest_encode_as_immutable_proto(word, SEGMENTATIONS).nbests
+        if not found:  # of a list of byte pairs
+            raise ConfigError(f"{self.model} can't be sampled: {_UNIGRAMS}")
+        unknown = self._ids["<unk>"]
+        ids = [
+            np.array([self._ids.get(piece.piece, unknown) for piece in one.pieces], dtype=np.int64)
+            for one in found
+        ]
+        scores = alpha * np.array([one.score for one in found], dtype=np.float64)
+        weights = np.exp(scores - scores.max())
+        return ids, np.cumsum(weights / weights.sum())
 
     def decode(self, ids: Iterable[int]) -> str:
         """Ids -> text; `<blank>` and `<sos/eos>` are left out."""

@@ -37,4 +37,22 @@ def test_a_terminal_gets_a_bar() -> None:
     with Progress(4, stream=stream) as progress:
         progress.add(4)
         progress.bar.refresh()
+        progress.tell("warning: odd")
     assert "4/4" in stream.getvalue()
+    assert "legonn decode: warning: odd\n" in stream.getvalue()
+
+
+def test_a_message_in_between_names_the_command() -> None:
+    stream = io.StringIO()
+    Progress(4, command="legonn x", stream=stream).tell("warning: odd")
+    assert stream.getvalue() == "legonn x: warning: odd\n"
+
+
+def test_recordings_are_summed_up_in_time_of_sound() -> None:
+    now = [0.0]
+    progress = Progress(1000, unit="recording", stream=io.StringIO(), clock=lambda: now[0])
+    progress.add(1000)
+    now[0] = 52.0
+    assert progress.summary(3348.0) == "1,000 recordings, 0.93 h, in 52 s: 64 times real time"
+    now[0] = 2.04
+    assert progress.summary(1.02) == "1,000 recordings, 1.0 s, in 2.0 s: 0.5 times real time"

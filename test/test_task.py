@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 import yaml
 
 from legonn.data.lengths import measure_lengths, read_shapes
@@ -160,6 +161,37 @@ def test_the_preprocessor_gives_ids_and_on_demand_positions() -> None:
     counted = Preprocessor(codecs, count_positions=True)("u1", data)
     assert set(counted) == {"src_text", "text", "text_positions"}
     assert counted["text_positions"].shape == (9,)  # 7 letters, bb and aa
+
+
+def test_only_the_source_is_sampled_and_only_in_training(corpus: Any) -> None:
+    codecs = {
+        name: TextCodec(
+            token_type="bpe",
+            tokens=read_token_list(corpus.folder / f"{side}.txt"),
+            model=corpus.folder / f"{side}.model",
+        )
+        for name, side in (("src_text", "src"), ("text", "tgt"))
+    }
+    line = (corpus.folder / "train.src").read_text().splitlines()[0].partition(" ")[2]
+    target = (corpus.folder / "train.tgt").read_text().splitlines()[0].partition(" ")[2]
+    preprocess = Preprocessor(codecs, count_positions=False, src_sampling=0.0)
+    data = {"src_text": line, "text": target}
+
+    def drawn(seed: int) -> list[list[int]]:
+        torch.manual_seed(seed)
+        return [preprocess("u1", data)["src_text"].tolist() for _ in range(5)]
+
+    assert drawn(1) == drawn(1)
+    assert len({tuple(ids) for ids in drawn(1)}) > 1
+    assert all(codecs["src_text"].decode(ids) == line for ids in drawn(1))
+    assert preprocess("u1", data)["text"].tolist() == codecs["text"].encode(target).tolist()
+    command = corpus.options(corpus.folder / "none", "--src_sampling", "0.3")
+    args = LegoTask.get_parser().parse_args(command)
+    args.collect_stats = False
+    assert LegoTask.build_preprocess_fn(args, train=True).src_sampling == 0.3
+    assert LegoTask.build_preprocess_fn(args, train=False).src_sampling is None
+    args.collect_stats = True
+    assert LegoTask.build_preprocess_fn(args, train=True).src_sampling is None
 
 
 def test_batches_are_padded_with_a_value_that_is_no_id() -> None:

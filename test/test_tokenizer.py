@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -144,3 +145,86 @@ def test_sha256_is_that_of_the_content(tmp_path: Path) -> None:
     (tmp_path / "x").write_bytes(b"abc")
     assert file_sha256(tmp_path / "x").startswith("ba7816bf8f01cfea414140de5dae2223")
     assert file_sha256(None) == ""
+
+
+@pytest.fixture(scope="module")
+def unigrams(tmp_path_factory: pytest.TempPathFactory) -> TextCodec:
+    folder = tmp_path_factory.mktemp("unigrams")
+    words = ["walk", "walks", "walked", "walking", "talk", "talks", "talked", "talking", "king"]
+    (folder / "text").write_text("\n".join(" ".join(words[i:] + words[:i]) for i in range(9)))
+    sentencepiece.SentencePieceTrainer.train(
+        input=str(folder / "text"),
+        model_prefix=str(folder / "bpe"),
+        vocab_size=24,
+        model_type="unigram",
+        hard_vocab_limit=False,
+        minloglevel=2,
+    )
+    model = sentencepiece.SentencePieceProcessor(model_file=str(folder / "bpe.model"))
+    pieces = [model.id_to_piece(i) for i in range(3, model.get_piece_size())]
+    tokens = ["<blank>", "<unk>", *pieces, "<sos/eos>"]
+    return TextCodec(token_type="bpe", tokens=tokens, model=folder / "bpe.model")
+
+
+def test_segmentations_are_drawn_by_their_probability(unigrams: TextCodec) -> None:
+    """Golden: every segmentation of the word, from the pieces' own scores."""
+    model = sentencepiece.SentencePieceProcessor(model_file=str(unigrams.model))
+    known = {model.id_to_piece(i): model.get_score(i) for i in range(3, model.get_piece_size())}
+
+    def segmentations(rest: str) -> list[list[str]]:
+        if not rest:
+            return [[]]
+        return [
+            [rest[:n], *more]
+            for n in range(1, len(rest) + 1)
+            if rest[:n] in known
+            for more in segmentations(rest[n:])
+        ]
+
+    alpha = 0.3
+    found = {
+        tuple(one): alpha * sum(known[piece] for piece in one) for one in segmentations("▁talks")
+    }
+    assert 1 < len(found) <= 64
+    total = sum(np.exp(score) for score in found.values())
+    numbers = (np.arange(20000) + 0.5) / 20000  # every twenty-thousandth part of what can be drawn
+    drawn: dict[tuple[str, ...], int] = {}
+    for number in numbers:
+        ids = unigrams.sample("talks", alpha=alpha, draw=partial(np.full, fill_value=number))
+        pieces = tuple(unigrams.tokens[i] for i in ids)
+        drawn[pieces] = drawn.get(pieces, 0) + 1
+    assert drawn.keys() <= found.keys()
+    for pieces, score in found.items():
+        assert drawn.get(pieces, 0) / 20000 == pytest.approx(np.exp(score) / total, abs=1e-3)
+
+
+def test_the_best_segmentation_is_drawn_first_and_text_stays_the_same(unigrams: TextCodec) -> None:
+    text = "walking king talked"
+    best = unigrams.sample(text, alpha=1.0, draw=np.zeros)
+    assert best.tolist() == unigrams.encode(text).tolist()
+    assert (
+        unigrams.decode(unigrams.sample(text, alpha=0.0, draw=lambda n: np.full(n, 0.999))) == text
+    )
+    assert unigrams.sample("", alpha=1.0, draw=np.zeros).shape == (0,)
+
+
+def test_only_unigrams_can_be_sampled(tmp_path: Path) -> None:
+    words = TextCodec(token_type="word", tokens=WORDS)
+    with pytest.raises(
+        ConfigError, match="tokens of type word can't be sampled: make the list with"
+    ):
+        words.sample("one", alpha=1.0, draw=np.zeros)
+    (tmp_path / "text").write_text("one two one two three\n" * 5)
+    sentencepiece.SentencePieceTrainer.train(
+        input=str(tmp_path / "text"),
+        model_prefix=str(tmp_path / "bpe"),
+        vocab_size=16,
+        model_type="bpe",
+        hard_vocab_limit=False,
+        minloglevel=2,
+    )
+    pairs = TextCodec(token_type="bpe", tokens=WORDS, model=tmp_path / "bpe.model")
+    with pytest.raises(
+        ConfigError, match="bpe.model can't be sampled: make the list with --bpemode"
+    ):
+        pairs.sample("one", alpha=1.0, draw=np.zeros)

@@ -16,12 +16,20 @@ from legonn.data.check import FileReport
 from legonn.errors import DataError
 from legonn.progress import Progress
 
-__all__ = ["RecordingsReport", "SoundReport", "check_recordings", "check_sound", "check_sounds"]
+__all__ = [
+    "RecordingsReport",
+    "SoundReport",
+    "check_recordings",
+    "check_samples",
+    "check_sound",
+    "check_sounds",
+]
 
 SHORTEST = 0.1  # seconds; a syllable takes about two of these
 LONGEST = 60.0
 SILENCE = 10 ** (-70 / 20)  # root mean square; quiet rooms have -60 dB
 CLIPPED = 0.001  # share of samples at full scale
+SILENT = "silence; remove the line"
 
 
 @dataclass(frozen=True)
@@ -72,7 +80,7 @@ class RecordingsReport(FileReport):
 
 
 def check_recordings(
-    folder: str | Path, *, allow_pipes: bool = False, jobs: int = 1
+    folder: str | Path, *, allow_pipes: bool = False, skip_bad: int = 0, jobs: int = 1
 ) -> RecordingsReport:
     """Check `wav.scp`, `segments` and every sound that they lead to.
 
@@ -82,6 +90,8 @@ def check_recordings(
         With a `wav.scp`.
     allow_pipes : bool
         Run the commands in it.
+    skip_bad : int
+        So many bad recordings are warned of, more are faults.
     jobs : int
         Processes.
     """
@@ -99,7 +109,12 @@ def check_recordings(
         for sound in check_sounds(utterances.values(), jobs=jobs):
             report.sounds.append(sound)
             progress.add(1)
-    report.faults += [fault for sound in report.sounds for fault in sound.faults]
+    bad = [sound for sound in report.sounds if sound.faults]
+    faults = [fault for sound in bad for fault in sound.faults]
+    if len(bad) > skip_bad:
+        report.faults += faults
+    else:
+        report.warnings += [f"{fault} (left out in stage 3)" for fault in faults]
     report.warnings += _warnings(report)
     return report
 
@@ -139,30 +154,41 @@ def check_sound(utterance: Utterance) -> SoundReport:
     except DataError as error:
         return SoundReport(utterance, faults=(str(error),))
     seconds = len(samples) / rate
-    faults = tuple(
-        f"{utterance.place}: {utterance.source}: {fault}"
-        for fault in _faults(utterance, samples, seconds)
-    )
     return SoundReport(
-        utterance, seconds, rate, samples.shape[1], faults, tuple(_oddities(samples, seconds))
+        utterance,
+        seconds,
+        rate,
+        samples.shape[1],
+        check_samples(utterance, samples, rate),
+        tuple(_oddities(samples, seconds)),
     )
+
+
+def check_samples(
+    utterance: Utterance, samples: Samples, rate: int, *, allow_silence: bool = False
+) -> tuple[str, ...]:
+    """What stands against an utterance whose samples (N, channels) have been read: `file:line: what; remedy`."""
+    faults = list(_faults(utterance, samples, len(samples) / rate))
+    if allow_silence:
+        faults = [fault for fault in faults if fault != SILENT]
+    return tuple(f"{utterance.where}: {fault}" for fault in faults)
 
 
 def _faults(utterance: Utterance, samples: Samples, seconds: float) -> Iterator[str]:
     if not len(samples):
-        yield "no samples; record it again, or remove the line"
+        yield "no samples; record it again, or leave it out"
         return
     missing = 0 if utterance.is_pipe else _missing_bytes(Path(utterance.source))
     if missing:
         yield f"cut off: {missing} bytes are missing of what its header says; copy it again"
     if seconds < SHORTEST:
-        yield f"{seconds:.3f} s, too short for a word; remove the line"
+        yield f"{seconds:.3f} s, too short for a word; leave it out"
     if utterance.end is not None and seconds < utterance.end - (utterance.start or 0) - 0.1:
         yield f"the recording ends before the segment's {utterance.end} s; mend segments"
     if not np.isfinite(samples).all():
         yield "samples that are no numbers (NaN or infinite); write the file again"
     elif _level(samples) < SILENCE:
-        yield "silence; remove the line"
+        yield SILENT
 
 
 def _level(samples: Samples) -> float:

@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-import io
-import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -17,17 +14,15 @@ from numpy.typing import NDArray
 
 from legonn.audio.resampling import resample
 from legonn.audio.room import add_noise, reverberate
+from legonn.audio.storage import check_format, encode, recording_path, write_recording
 from legonn.audio.synthesis import Synthesizer
 from legonn.audio.voices import Voice, draw_voices
 from legonn.data.atomic import write_atomic
 from legonn.data.folder import read_text, write_text
 from legonn.errors import ConfigError, DataError
 
-__all__ = ["FORMATS", "Manner", "Recording", "synthesize_corpus"]
+__all__ = ["Manner", "Recording", "synthesize_corpus"]
 
-# Of soundfile: FLAC loses nothing; Opus is a tenth of its size, and slower to write.
-FORMATS = {"flac": ("FLAC", "PCM_16"), "wav": ("WAV", "PCM_16"), "opus": ("OGG", "OPUS")}
-FOLDER = 1000  # recordings in one folder
 RECORD = "synthesis.yaml"
 
 
@@ -46,7 +41,7 @@ class Manner:
     sample_rate : int
         Hertz.
     format : str
-        A key of `FORMATS`.
+        A key of `legonn.audio.storage.FORMATS`.
     snr : (float, float) or None
         Noise is added at a ratio drawn from between these, in dB.
     reverb : (float, float) or None
@@ -64,8 +59,7 @@ class Manner:
     def __post_init__(self) -> None:
         if self.voices < 1:
             raise ConfigError(f"--voices {self.voices}: give at least 1")
-        if self.format not in FORMATS:
-            raise ConfigError(f"--format {self.format}: give one of {', '.join(FORMATS)}")
+        check_format(self.format)
         if not 4000 <= self.sample_rate <= 48000:
             raise ConfigError(f"--sample_rate {self.sample_rate}: give 4000 to 48000")
         for name, most in (("snr", 100), ("reverb", 5)):
@@ -130,7 +124,7 @@ def synthesize_corpus(
         _Item(
             utt_id,
             texts[utt_id],
-            output / "wav" / f"{i // FOLDER:03d}" / f"{_name(utt_id)}.{manner.format}",
+            recording_path(output, i, utt_id, manner.format),
         )
         for i, utt_id in enumerate(ids)
     ]
@@ -173,11 +167,6 @@ def _begin(output: Path, manner: Manner, text: Path) -> None:
         raise ConfigError(
             f"{output} was begun with another text, options or espeak-ng, see {record}: remove it"
         )
-
-
-def _name(utt_id: str) -> str:
-    """An id as a file name."""
-    return utt_id.replace("/", "%2F")
 
 
 def _speak_all(
@@ -228,10 +217,7 @@ def _speak(item: _Item) -> Recording:
         said / np.float32(32768), _worker.synthesizer.sample_rate, manner.sample_rate
     )
     samples = _level(_room(samples, manner, random), random)
-    file = io.BytesIO()
-    container, subtype = FORMATS[manner.format]
-    soundfile.write(file, samples, manner.sample_rate, format=container, subtype=subtype)
-    _write(item.path, file.getvalue())
+    write_recording(item.path, encode(samples, manner.sample_rate, manner.format))
     return Recording(item.utt_id, speaker, item.path, len(samples) / manner.sample_rate)
 
 
@@ -256,15 +242,3 @@ def _level(samples: NDArray[np.float32], random: np.random.Generator) -> NDArray
     wanted = 10 ** (random.uniform(-30, -20) / 20)
     gain = wanted / np.sqrt(np.mean(np.square(samples), dtype=np.float64))
     return (samples * min(gain, 0.99 / np.abs(samples).max())).astype(np.float32)
-
-
-def _write(path: Path, content: bytes) -> None:
-    """Whole or not at all; not forced to the disk one by one, as recordings are many and can be made again."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        temporary.write_bytes(content)
-        os.replace(temporary, path)
-    finally:
-        with suppress(FileNotFoundError):
-            temporary.unlink()

@@ -33,7 +33,7 @@ class Utterance:
     start, end : float or None
         Seconds, of a segment; None is the recording's beginning, its end.
     place : str
-        `file:line` that names it, for messages.
+        `file:line` that names it, for messages; of a file that was named by itself, the file.
     """
 
     utt_id: str
@@ -41,6 +41,11 @@ class Utterance:
     place: str
     start: float | None = None
     end: float | None = None
+
+    @property
+    def where(self) -> str:
+        """What messages begin with: the place, and the file it leads to."""
+        return self.source if self.place == self.source else f"{self.place}: {self.source}"
 
     @property
     def is_pipe(self) -> bool:
@@ -173,7 +178,7 @@ def read_sound(utterance: Utterance, *, sample_rate: int | None = None) -> tuple
             samples = file.read(count, dtype="float32", always_2d=True)
     except soundfile.LibsndfileError as error:
         raise DataError(
-            f"{utterance.place}: {utterance.source}: no sound that can be read ({error.error_string})"
+            f"{utterance.where}: no sound that can be read ({error.error_string})"
         ) from error
     if sample_rate is not None and sample_rate != rate:
         return resample(samples, rate, sample_rate), sample_rate
@@ -195,5 +200,5 @@ def _open(utterance: Utterance) -> str | io.BytesIO:
         return io.BytesIO(done.stdout)
     path = Path(utterance.source)
     if not path.is_file():
-        raise DataError(f"{utterance.place}: no such file: {path}")
+        raise DataError(f"{utterance.where}: no such file")
     return str(path)

@@ -5,10 +5,14 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from legonn.cli import run
+
+if TYPE_CHECKING:
+    from legonn.audio.source import Sound
 
 __all__ = ["get_parser", "main"]
 
@@ -29,6 +33,7 @@ def get_parser() -> argparse.ArgumentParser:
         "--config", type=Path, help="training YAML: its encoder's length_ratio is checked"
     )
     parser.add_argument("--length_ratio", type=float, help="K/T to check in place of the config's")
+    parser.add_argument("--encoder", help="kind of encoder in place of the config's")
     return parser
 
 
@@ -39,8 +44,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     from legonn.data.lengths import measure_lengths
     from legonn.errors import DataError
 
-    ratio, is_lego = _ratio(args)
-    stats = measure_lengths(args.stats_dir / "train", ratio)
+    config = _config(args)
+    ratio, sound = _encoder(config)
+    if args.length_ratio is not None:
+        ratio = args.length_ratio
+    stats = measure_lengths(args.stats_dir / "train", ratio, sound=sound)
     write_atomic(
         args.stats_dir / "length_stats.json", json.dumps(dataclasses.asdict(stats), indent=2) + "\n"
     )
@@ -50,7 +58,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         f"{stats.infeasible:.2%} of {stats.utterances} targets can't be emitted; "
         f"ratio {stats.covering_ratio:.2f} covers 99.9 %"
     )
-    if is_lego and stats.infeasible > LIMIT:
+    if config.get("system", "lego") == "lego" and stats.infeasible > LIMIT:
         raise DataError(
             f"length_ratio {ratio:g} leaves {stats.infeasible:.1%} of the training set without enough "
             f"positions for CTC (limit {LIMIT:.0%}). Set encoder_conf: length_ratio to "
@@ -60,18 +68,24 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 0
 
 
-def _ratio(args: argparse.Namespace) -> tuple[float, bool]:
-    """The ratio to check, and whether the system has an interface to check it for."""
-    if args.length_ratio is not None:
-        return args.length_ratio, True
-    default = 1.5
+def _config(args: argparse.Namespace) -> Mapping[str, Any]:
     if args.config is None:
-        return default, True
+        return {}
     from legonn.config import read_config
 
-    config = read_config(args.config)
-    ratio = (config.get("encoder_conf") or {}).get("length_ratio", default)
-    return float(ratio), config.get("system", "lego") == "lego"
+    return {**read_config(args.config), **({"encoder": args.encoder} if args.encoder else {})}
+
+
+def _encoder(config: Mapping[str, Any]) -> tuple[float, Sound | None]:
+    """The encoder's length ratio, and what it hears if it does."""
+    options = config.get("encoder_conf") or {}
+    if config.get("encoder", "text") in ("text", "imagined"):
+        return float(options.get("length_ratio", 1.5)), None
+    from legonn.factory import ENCODERS, parse, sound_of  # which import torch
+
+    sound = sound_of(config)
+    encoder: Any = parse(ENCODERS[config["encoder"]], options, "encoder_conf")
+    return encoder.length_ratio, sound
 
 
 if __name__ == "__main__":

@@ -30,6 +30,13 @@ def get_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--allow_pipes", action="store_true", help="run the commands that wav.scp holds"
     )
+    parser.add_argument(
+        "--skip_bad",
+        type=int,
+        default=0,
+        metavar="N",
+        help="only warn of up to N recordings of a folder that can't be used (default: %(default)s)",
+    )
     parser.add_argument("--nj", type=int, default=1, help="processes that read recordings")
     return parser
 
@@ -45,6 +52,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             files=args.files,
             max_length=args.max_length,
             allow_pipes=args.allow_pipes,
+            skip_bad=args.skip_bad,
             jobs=args.nj,
         )
         for folder in args.folders

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from legonn.errors import LegonnError
 
-__all__ = ["write_atomic"]
+__all__ = ["is_stream", "write_atomic"]
 
 
 def write_atomic(path: str | Path, data: str | bytes) -> None:
@@ -30,7 +30,7 @@ def write_atomic(path: str | Path, data: str | bytes) -> None:
     """
     content = data.encode("utf-8") if isinstance(data, str) else data
     try:
-        if _is_stream(Path(path)):
+        if is_stream(Path(path)):
             Path(path).write_bytes(content)
             return
         target = Path(os.path.realpath(path))
@@ -40,7 +40,7 @@ def write_atomic(path: str | Path, data: str | bytes) -> None:
         raise LegonnError(f"can't write {path}: {error}") from error
 
 
-def _is_stream(path: Path) -> bool:
+def is_stream(path: Path) -> bool:
     """Whether a path leads to a pipe, a terminal or a device, which no file can replace."""
     return path.parts[:2] == ("/", "dev") or path.exists() and not path.is_file()
 

@@ -79,6 +79,7 @@ def check_folder(
     files: Sequence[str] = (),
     max_length: int = 1000,
     allow_pipes: bool = False,
+    skip_bad: int = 0,
     jobs: int = 1,
 ) -> FolderReport:
     """Check a data folder's texts, its `utt2spk` and its recordings, each alone and against one another.
@@ -93,6 +94,8 @@ def check_folder(
         Longer texts, in characters, are counted in a warning; 0 is no limit.
     allow_pipes : bool
         Run the commands in `wav.scp`.
+    skip_bad : int
+        So many bad recordings are warned of, more are faults.
     jobs : int
         Processes that read recordings.
     """
@@ -112,7 +115,9 @@ def check_folder(
     if (folder / "wav.scp").exists():
         from legonn.audio.check import check_recordings
 
-        reports.append(check_recordings(folder, allow_pipes=allow_pipes, jobs=jobs))
+        reports.append(
+            check_recordings(folder, allow_pipes=allow_pipes, skip_bad=skip_bad, jobs=jobs)
+        )
     return FolderReport(folder, tuple(reports), tuple(_differences(reports)))
 
 

@@ -1,4 +1,4 @@
-"""Drop the pairs of a data folder that training can't use: empty or over-long on one side."""
+"""Drop the utterances of a data folder that training can't use: empty or over-long on one side."""
 
 from __future__ import annotations
 
@@ -11,7 +11,9 @@ from pathlib import Path
 from legonn.data.folder import read_text, write_text
 from legonn.errors import DataError
 
-__all__ = ["Filtered", "get_parser", "keep", "main"]
+__all__ = ["Filtered", "get_parser", "keep", "keep_sounds", "main"]
+
+SOUND_FILES = ("wav.scp", "utt2num_samples", "utt2spk")
 
 
 @dataclass(frozen=True)
@@ -21,7 +23,7 @@ class Filtered:
     Attributes
     ----------
     kept, too_short, too_long : tuple of str
-        Every id is in one of them; a pair with both faults counts as too short.
+        Every id is in one of them; one with both faults counts as too short.
     """
 
     kept: tuple[str, ...]
@@ -53,6 +55,27 @@ def keep(
     return Filtered(tuple(kept), tuple(short), tuple(long))
 
 
+def keep_sounds(
+    samples: Mapping[str, str], ids: Sequence[str], *, fewest: float, most: float
+) -> Filtered:
+    """Choose those of `ids` whose recordings have legal lengths.
+
+    Parameters
+    ----------
+    samples : mapping
+        {id: number of samples}, as `utt2num_samples` has them.
+    fewest, most : float
+        In samples.
+    """
+    kept: list[str] = []
+    short: list[str] = []
+    long: list[str] = []
+    for utt_id in ids:
+        count = int(samples[utt_id])
+        (short if count < fewest else long if count > most else kept).append(utt_id)
+    return Filtered(tuple(kept), tuple(short), tuple(long))
+
+
 def get_parser() -> argparse.ArgumentParser:
     """Describe the command line."""
     parser = argparse.ArgumentParser(prog="legonn.data.filter", description=__doc__)
@@ -61,30 +84,53 @@ def get_parser() -> argparse.ArgumentParser:
     parser.add_argument("--files", nargs="+", required=True, help="e.g. text.tc.de text.tc.en")
     parser.add_argument("--min_length", type=int, default=1, help="characters (default 1)")
     parser.add_argument("--max_length", type=int, default=0, help="characters; 0: no limit")
+    group = parser.add_argument_group("folders with recordings, which have utt2num_samples")
+    group.add_argument("--fs", type=int, help="hertz; without it recordings aren't looked at")
+    group.add_argument("--min_seconds", type=float, default=0.1, help="(default: %(default)s)")
+    group.add_argument("--max_seconds", type=float, default=30.0, help="(default: %(default)s)")
     return parser
 
 
-def _report(folder: Path, reason: str, ids: Sequence[str]) -> None:
+def _report(folder: Path, what: str, reason: str, ids: Sequence[str]) -> None:
     if ids:
         shown = ", ".join(ids[:10]) + (", ..." if len(ids) > 10 else "")
-        print(f"{folder}: warning: {len(ids)} pairs dropped, {reason}: {shown}", file=sys.stderr)
+        print(f"{folder}: warning: {len(ids)} {what} dropped, {reason}: {shown}", file=sys.stderr)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command."""
     args = get_parser().parse_args(argv)
-    sides = [read_text(args.input / name) for name in args.files]
-    if any(side.keys() != sides[0].keys() for side in sides):
-        raise DataError(f"{args.input}: ids differ between {', '.join(args.files)}; see validate")
-    result = keep(sides, min_length=args.min_length, max_length=args.max_length)
-    _report(args.input, f"shorter than {args.min_length} characters", result.too_short)
-    _report(args.input, f"longer than {args.max_length} characters", result.too_long)
-    if not result.kept:
-        raise DataError(f"{args.input}: no pair is left; see --min_length and --max_length")
-    for name, side in zip(args.files, sides, strict=True):
-        write_text(args.output / name, {utt_id: side[utt_id] for utt_id in result.kept})
-    print(f"{args.output}: {len(result.kept)} of {len(sides[0])} pairs kept")
+    names = list(args.files)
+    if args.fs:
+        names += [name for name in SOUND_FILES if (args.input / name).exists()]
+    columns = {name: read_text(args.input / name) for name in names}
+    first = columns[names[0]]
+    if any(column.keys() != first.keys() for column in columns.values()):
+        raise DataError(f"{args.input}: ids differ between {', '.join(names)}; see validate")
+    kept = _chosen(args, columns)
+    for name, column in columns.items():
+        write_text(args.output / name, {utt_id: column[utt_id] for utt_id in kept})
+    print(f"{args.output}: {len(kept)} of {len(first)} {'recordings' if args.fs else 'pairs'} kept")
     return 0
+
+
+def _chosen(args: argparse.Namespace, columns: Mapping[str, Mapping[str, str]]) -> tuple[str, ...]:
+    """The ids to keep; what is dropped is told."""
+    sides = [columns[name] for name in args.files]
+    result = keep(sides, min_length=args.min_length, max_length=args.max_length)
+    _report(args.input, "pairs", f"shorter than {args.min_length} characters", result.too_short)
+    _report(args.input, "pairs", f"longer than {args.max_length} characters", result.too_long)
+    options = "--min_length and --max_length"
+    if args.fs:
+        fewest, most = (args.fs * seconds for seconds in (args.min_seconds, args.max_seconds))
+        counts = columns["utt2num_samples"]
+        result = keep_sounds(counts, result.kept, fewest=fewest, most=most)
+        _report(args.input, "recordings", f"shorter than {args.min_seconds:g} s", result.too_short)
+        _report(args.input, "recordings", f"longer than {args.max_seconds:g} s", result.too_long)
+        options += ", --min_seconds and --max_seconds"
+    if not result.kept:
+        raise DataError(f"{args.input}: nothing is left; see {options}")
+    return result.kept
 
 
 if __name__ == "__main__":

@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
 from pathlib import Path
 
 from legonn.data.atomic import write_atomic
 from legonn.errors import DataError
 
-__all__ = ["c_sorted", "clean", "numbered_ids", "read_lines", "read_text", "write_text"]
+__all__ = [
+    "c_sorted",
+    "clean",
+    "numbered_ids",
+    "read_keys",
+    "read_lines",
+    "read_text",
+    "write_text",
+]
 
 
 def c_sorted(ids: Iterable[str]) -> list[str]:
@@ -61,6 +69,26 @@ def read_text(path: str | Path) -> dict[str, str]:
     if faults:
         raise DataError(f"{path} can't be read; `legonn validate` lists all its faults:", faults)
     return texts
+
+
+def read_keys(path: str | Path, known: Container[str], source: str) -> list[str]:
+    """Read the ids that begin a file's lines; `source` is what has those that are known.
+
+    Raises
+    ------
+    DataError
+        If the file can't be read; naming every id that isn't known.
+    """
+    try:
+        keys = [
+            line.decode("utf-8", errors="replace").partition(" ")[0] for _, line in read_lines(path)
+        ]
+    except OSError as error:
+        raise DataError(f"can't read {path}: {error.strerror}") from error
+    faults = [f"{path}:{n}: {key}" for n, key in enumerate(keys, 1) if key not in known]
+    if faults:
+        raise DataError(f"{len(faults)} keys of {path} are not in {source}:", faults)
+    return keys
 
 
 def write_text(path: str | Path, texts: Mapping[str, str]) -> None:

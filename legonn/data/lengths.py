@@ -97,8 +97,10 @@ def _percentiles(given: np.ndarray, tokens: np.ndarray) -> tuple[float, float, f
     return low, middle, high
 
 
-def _check_same(folder: Path, target: str, inputs: dict[str, int], *others: dict[str, int]) -> None:
-    names = [folder / f"{name}_shape" for name in ("src_text", target, f"{target}_positions")]
+def _check_same(
+    folder: Path, source: str, target: str, inputs: dict[str, int], *others: dict[str, int]
+) -> None:
+    names = [folder / f"{name}_shape" for name in (source, target, f"{target}_positions")]
     if not inputs:
         raise DataError(f"{names[0]} is empty: run the statistics stage (10) again")
     apart = [inputs.keys() ^ other.keys() for other in others]
@@ -130,15 +132,23 @@ def _check_not_empty(folder: Path, sides: dict[str, dict[str, int]]) -> None:
         )
 
 
-def measure_lengths(folder: Path, ratio: float, target: str = "text") -> LengthStats:
-    """Read `src_text_shape`, `<target>_shape` and `<target>_positions_shape` of one statistics folder."""
-    inputs = read_shapes(folder / "src_text_shape")
+def measure_lengths(
+    folder: Path, ratio: float, target: str = "text", *, sound: Sound | None = None
+) -> LengthStats:
+    """Read the shape files of one statistics folder: of `src_text`, or of `speech` that is `sound`, and of the target.
+
+    The covering ratio is also one of the encoder's states, not of samples.
+    """
+    name = "src_text" if sound is None else "speech"
+    inputs = read_shapes(folder / f"{name}_shape")
     tokens = read_shapes(folder / f"{target}_shape")
     needed = read_shapes(folder / f"{target}_positions_shape")
     uids = sorted(inputs)
-    _check_same(folder, target, inputs, tokens, needed)
-    _check_not_empty(folder, {"src_text": inputs, target: tokens})
+    _check_same(folder, name, target, inputs, tokens, needed)
+    _check_not_empty(folder, {name: inputs, target: tokens})
     source = np.array([inputs[uid] for uid in uids])
+    if sound is not None:
+        source = sound.states(source)
     need = np.array([needed[uid] for uid in uids])
     given = positions(source, ratio)
     demand = need / np.maximum(source, 1)

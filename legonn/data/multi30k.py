@@ -130,7 +130,7 @@ def prepare(
     downloads: Path = Path("downloads"),
     train_pairs: str = "",
 ) -> dict[str, int]:
-    """Write the folders `<set>_<src>_<tgt>` with `text.tc.<lang>`.
+    """Write the folders `<set>_<src>_<tgt>` with `text.tc.<lang>`; of one language twice, `<set>_<lang>`.
 
     Parameters
     ----------
@@ -148,14 +148,15 @@ def prepare(
         Pairs written, by folder name.
     """
     written = {}
+    languages = tuple(dict.fromkeys((src_lang, tgt_lang)))
     for name in SETS:
-        columns = read_set(name, (src_lang, tgt_lang), source=source, downloads=downloads)
+        columns = read_set(name, languages, source=source, downloads=downloads)
         ids = numbered_ids(name, len(columns[0]))
         rows = keep_full_pairs(name, ids, columns)
-        folder = f"{name}_{src_lang}_{tgt_lang}"
+        folder = "_".join((name, *languages))
         if name == "train" and train_pairs not in ("", "0"):
             rows, folder = _chosen(rows, train_pairs), f"{folder}_{train_pairs}"
-        for language, column in zip((src_lang, tgt_lang), columns, strict=True):
+        for language, column in zip(languages, columns, strict=True):
             texts = {ids[row]: column[row] for row in rows}
             write_text(output / folder / f"text.tc.{language}", texts)
         written[folder] = len(rows)
@@ -195,8 +196,6 @@ def get_parser() -> argparse.ArgumentParser:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command."""
     args = get_parser().parse_args(argv)
-    if args.src_lang == args.tgt_lang:
-        raise DataError(f"source and target are both {args.src_lang}: give two languages")
     written = prepare(
         args.output,
         src_lang=args.src_lang,
@@ -206,7 +205,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         train_pairs=args.train_pairs,
     )
     for folder, count in written.items():
-        print(f"{args.output / folder}: {count} pairs")
+        print(
+            f"{args.output / folder}: {count} {'lines' if args.src_lang == args.tgt_lang else 'pairs'}"
+        )
     return 0
 
 

@@ -1,4 +1,4 @@
-"""Numbers in words, in two languages: a parallel corpus made in seconds with `num2words`.
+"""Numbers in words, in one or two languages: a corpus made in seconds with `num2words`.
 
     siebenhundertzwölf                        seven hundred and twelve          a cardinal
     der siebenhundertzwölfte                  the seven hundred and twelfth     an ordinal
@@ -183,7 +183,7 @@ def get_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--output", type=Path, default=Path("data"))
     parser.add_argument("--src_lang", choices=tuple(FRAMES), default="de")
-    parser.add_argument("--tgt_lang", choices=tuple(FRAMES), default="en")
+    parser.add_argument("--tgt_lang", choices=tuple(FRAMES), default="en", help="may be the same")
     parser.add_argument("--train_pairs", type=int, default=20000)
     parser.add_argument("--heldout_pairs", type=int, default=300, help="of val, and of test")
     parser.add_argument("--largest", type=int, default=99999, help="largest number")
@@ -193,8 +193,6 @@ def get_parser() -> argparse.ArgumentParser:
 
 def check(args: argparse.Namespace) -> None:
     """Refuse settings that no corpus can have."""
-    if args.src_lang == args.tgt_lang:
-        raise ConfigError(f"source and target are both {args.src_lang}: give two languages")
     if min(args.train_pairs, args.heldout_pairs) < 1:
         raise ConfigError("--train_pairs and --heldout_pairs: give at least 1 each")
     if args.largest < FIRST_HELD_OUT:
@@ -205,7 +203,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the command."""
     args = get_parser().parse_args(argv)
     check(args)
-    languages = (args.src_lang, args.tgt_lang)
+    languages = tuple(dict.fromkeys((args.src_lang, args.tgt_lang)))
     for language in plain_years(languages):
         print(f"note: num2words has no way of its own to read years in {language}: as cardinals")
     corpus = draw(
@@ -218,11 +216,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     for name in ("train", "val", "test"):
         items = getattr(corpus, name)
         ids = numbered_ids(name, len(items))
-        folder = args.output / f"{name}_{args.src_lang}_{args.tgt_lang}"
+        folder = args.output / "_".join((name, *languages))
+        if (
+            name == "train" and len(languages) == 1
+        ):  # what is spoken from it takes minutes: keep each size
+            folder = folder.with_name(f"{folder.name}_{len(items)}")
         for language in languages:
             texts = {i: say(item, language) for i, item in zip(ids, items, strict=True)}
             write_text(folder / f"text.tc.{language}", texts)
-        print(f"{folder}: {len(items)} pairs")
+        print(f"{folder}: {len(items)} {'pairs' if len(languages) > 1 else 'lines'}")
     return 0
 
 

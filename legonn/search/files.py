@@ -12,13 +12,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, BinaryIO
 
-from legonn.data.folder import read_lines, read_text
+from legonn.data.atomic import is_stream
+from legonn.data.folder import read_keys, read_text
 from legonn.errors import ConfigError, DataError, LegonnError
 
 if TYPE_CHECKING:
     from legonn.search.translator import Hypothesis
 
-__all__ = ["FORMATS", "Lines", "Writer", "open_writer", "read_input", "stream_lines"]
+__all__ = ["FORMATS", "Lines", "Writer", "open_whole", "open_writer", "read_input", "stream_lines"]
 
 FORMATS = ("auto", "kaldi", "lines")
 
@@ -119,22 +120,8 @@ def _decode(lines: Sequence[bytes], name: str, first: int) -> list[str]:
 def _kaldi(path: str, key_file: str | None) -> Lines:
     texts = read_text(path)
     numbers = {utt_id: number for number, utt_id in enumerate(texts, 1)}
-    keys = list(texts) if key_file is None else _keys(key_file, path, numbers)
+    keys = list(texts) if key_file is None else read_keys(key_file, texts, path)
     return Lines(path, [numbers[key] for key in keys], [texts[key] for key in keys], keys)
-
-
-def _keys(key_file: str, path: str, known: dict[str, int]) -> list[str]:
-    keys: list[str] = []
-    faults = []
-    for number, line in read_lines(key_file):
-        key = line.decode("utf-8", errors="replace").partition(" ")[0]
-        if key in known:
-            keys.append(key)
-        else:
-            faults.append(f"{key_file}:{number}: {key}")
-    if faults:
-        raise DataError(f"{len(faults)} keys of {key_file} are not in {path}:", faults)
-    return keys
 
 
 def stream_lines(file: BinaryIO) -> Iterator[Lines]:
@@ -165,19 +152,19 @@ class Writer(ABC):
     """Where hypotheses go."""
 
     @abstractmethod
-    def write(self, lines: Lines, hypotheses: Sequence[Sequence[Hypothesis]]) -> None:
-        """Write the hypotheses of some lines, in the order of the input."""
+    def write(self, ids: Sequence[str] | None, hypotheses: Sequence[Sequence[Hypothesis]]) -> None:
+        """Write the hypotheses of some inputs, in their order; plain lines have no ids."""
 
 
 class _Texts(Writer):
-    """The best translation of each line; before it the id, where there is one."""
+    """The best text of each input; before it the id, where there is one."""
 
     def __init__(self, file: IO[str]) -> None:
         self.file = file
 
-    def write(self, lines: Lines, hypotheses: Sequence[Sequence[Hypothesis]]) -> None:
+    def write(self, ids: Sequence[str] | None, hypotheses: Sequence[Sequence[Hypothesis]]) -> None:
         for i, found in enumerate(hypotheses):
-            key = "" if lines.ids is None else f"{lines.ids[i]} "
+            key = "" if ids is None else f"{ids[i]} "
             self.file.write(f"{key}{found[0].text}\n")
         self.file.flush()
 
@@ -190,9 +177,9 @@ class _Folder(Writer):
     def __init__(self, files: Sequence[dict[str, IO[str]]]) -> None:
         self.files = files
 
-    def write(self, lines: Lines, hypotheses: Sequence[Sequence[Hypothesis]]) -> None:
-        assert lines.ids is not None
-        for utt_id, found in zip(lines.ids, hypotheses, strict=True):
+    def write(self, ids: Sequence[str] | None, hypotheses: Sequence[Sequence[Hypothesis]]) -> None:
+        assert ids is not None
+        for utt_id, found in zip(ids, hypotheses, strict=True):
             for one, files in zip(found, self.files, strict=False):
                 files["text"].write(f"{utt_id} {one.text}\n")
                 files["token"].write(f"{utt_id} {' '.join(one.tokens)}\n")
@@ -233,12 +220,12 @@ def open_writer(output: str, *, ids: bool, nbest: int = 1) -> Iterator[Writer]:
         )
     with contextlib.ExitStack() as stack:
         if not ids:
-            yield _Texts(stack.enter_context(_whole(path)))
+            yield _Texts(stack.enter_context(open_whole(path)))
             return
         yield _Folder(
             [
                 {
-                    name: stack.enter_context(_whole(path / f"{n}best_recog" / name))
+                    name: stack.enter_context(open_whole(path / f"{n}best_recog" / name))
                     for name in _Folder.NAMES
                 }
                 for n in range(1, nbest + 1)
@@ -247,18 +234,29 @@ def open_writer(output: str, *, ids: bool, nbest: int = 1) -> Iterator[Writer]:
 
 
 @contextmanager
-def _whole(path: Path) -> Iterator[IO[str]]:
-    """A file that grows as `<name>.tmp` and is renamed at the end."""
-    temporary = path.with_name(f"{path.name}.tmp")
+def open_whole(path: Path) -> Iterator[IO[str]]:
+    """A file that grows as `<name>.tmp` and is renamed at the end; a pipe or a device is written to as it is."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with temporary.open("w", encoding="utf-8", newline="\n") as file:
+        with _open(path) if is_stream(path) else _grown(path) as file:
+            yield file
+    except OSError as error:
+        raise LegonnError(f"can't write {path}: {error.strerror or error}") from error
+
+
+@contextmanager
+def _grown(path: Path) -> Iterator[IO[str]]:
+    temporary = path.with_name(f"{path.name}.tmp")
+    try:
+        with _open(temporary) as file:
             yield file
             file.flush()
             os.fsync(file.fileno())
         os.replace(temporary, path)
-    except OSError as error:
-        raise LegonnError(f"can't write {path}: {error.strerror or error}") from error
     finally:
         with contextlib.suppress(OSError):
             temporary.unlink()
+
+
+def _open(path: Path) -> IO[str]:
+    return path.open("w", encoding="utf-8", newline="\n")

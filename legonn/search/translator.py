@@ -96,7 +96,19 @@ class _Searcher:
 
 
 class Transcriber(_Searcher):
-    """Writes down, or translates, what recordings say; parameters as `Translator`'s."""
+    """Writes down, or translates, what recordings say; parameters as `Translator`'s.
+
+    Raises
+    ------
+    ConfigError
+        If the options ask for CTC of a plain encoder-decoder; if the system reads, and doesn't hear.
+    """
+
+    def __init__(self, system: SearchedSystem, options: DecodingOptions | None = None) -> None:
+        super().__init__(system, options)
+        if not isinstance(system.source, Sound):
+            raise ConfigError("this system takes text, not speech: call System.translate")
+        self.sound = system.source
 
     def transcribe(
         self, waveforms: Sequence[Any], on_done: Callable[[int], None] = lambda count: None

@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import io
+import re
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+import soundfile
 import torch
 import yaml
+from numpy.typing import NDArray
 
 from legonn.bin.decode import main
 from legonn.cli import run
 from legonn.factory import build_chain
 from legonn.interface import Interface
+from legonn.search import Hypothesis
 from legonn.system import System
 
 TOKENS = ["<blank>", "<unk>", "<space>", "a", "b", "c", "<sos/eos>"]
@@ -24,7 +29,7 @@ TOKENS = ["<blank>", "<unk>", "<space>", "a", "b", "c", "<sos/eos>"]
 def make_experiment(folder: Path, *, seed: int = 0, **options: Any) -> Path:
     """An experiment as training leaves it: config.yaml, interface.yaml, a checkpoint."""
     part = {"width": 16, "heads": 2, "feedforward": 32}
-    config = {
+    config: dict[str, Any] = {
         "encoder_conf": part,
         "decoder_conf": {**part, "tie_output": False},
         "token_type": "char",
@@ -39,7 +44,7 @@ def make_experiment(folder: Path, *, seed: int = 0, **options: Any) -> Path:
     (folder / "config.yaml").write_text(yaml.safe_dump(config))
     Interface(tokens=tuple(TOKENS), unit="char").save(folder / "interface.yaml")
     torch.manual_seed(seed)
-    chain = build_chain(config, source_size=len(TOKENS), target_size=len(TOKENS))
+    chain = build_chain(config, source_size=len(config["src_token_list"]), target_size=len(TOKENS))
     with torch.no_grad():  # random weights alone give nearly uniform distributions
         for parameter in chain.parameters():
             if parameter.dim() == 2:
@@ -185,6 +190,189 @@ def test_options_that_cannot_be_are_one_message(
     command = ["--system", str(experiment), "--input", str(tmp_path / "in"), *options]
     try:
         status = run(main, command)
+    except SystemExit as error:  # argparse's own
+        status = int(error.code or 0)
+    assert status == 2 and message in capsys.readouterr().err
+
+
+# ---- Speech ----------------------------------------------------------------------------------------
+
+RATE = 8000
+SHORT = ["--minlenratio", "-3", "--maxlenratio", "-6", "--beam_size", "2"]
+
+
+@pytest.fixture
+def ears(tmp_path: Path) -> Path:
+    """A system that hears 8 kHz, of weights that say something else for each sound below."""
+    part = {"width": 16, "heads": 2, "feedforward": 32}
+    return make_experiment(
+        tmp_path / "ears",
+        seed=12,
+        encoder="speech",
+        encoder_conf={**part, "sample_rate": RATE, "mels": 20, "length_ratio": 0.5},
+        src_token_type="speech",
+        src_token_list=[],
+    )
+
+
+def sound(seconds: float, seed: int = 0) -> NDArray[np.float64]:
+    """Noise whose colour changes, so that random weights have something to say."""
+    steps = np.random.default_rng(seed).normal(size=round(seconds * RATE))
+    wave = np.sin(np.arange(len(steps)) ** (1.2 + seed / 10)) * 0.3
+    return np.asarray(wave + 0.01 * steps)
+
+
+def expected(ears: Path, *samples: NDArray[Any], **options: Any) -> list[Hypothesis]:
+    return System.load(ears).transcribe(
+        [one.astype(np.float32) for one in samples],
+        beam_size=2,
+        minlenratio=-3.0,
+        maxlenratio=-6.0,
+        **options,
+    )
+
+
+def test_audio_files_of_any_format_are_written_down(
+    ears: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    a, b = sound(1.0), sound(1.5, seed=1)
+    soundfile.write(tmp_path / "a.wav", np.stack([a / 2, a * 3 / 2], axis=1), RATE, subtype="FLOAT")
+    soundfile.write(tmp_path / "b.aiff", b, RATE, subtype="FLOAT")
+    inputs = [str(tmp_path / name) for name in ("b.aiff", "a.wav")]
+    assert main(["--system", str(ears), "--input", *inputs, *SHORT]) == 0
+    printed = capsys.readouterr()
+    first, second = expected(ears, b, a)
+    assert first.text != second.text
+    assert printed.out == f"b {first.text}\na {second.text}\n"
+    assert re.search(r"2 recordings, 2\.5 s, in .* times real time", printed.err)
+
+
+def test_a_kaldi_folder_becomes_espnets_folder(ears: Path, tmp_path: Path) -> None:
+    samples = sound(3.0)
+    soundfile.write(tmp_path / "r.wav", samples, RATE, subtype="FLOAT")
+    (tmp_path / "wav.scp").write_text("r r.wav\n")
+    (tmp_path / "segments").write_text("u2 r 1.5 3\nu1 r 0 1.5\nu0 r 0 1\n")
+    (tmp_path / "keys").write_text("u1\nu2\n")
+    output = tmp_path / "out"
+    arguments = ["--input", str(tmp_path / "wav.scp"), "--key_file", str(tmp_path / "keys"), *SHORT]
+    arguments += ["--output", str(output), "--nbest", "2", "--mode", "joint"]
+    assert main(["--system", str(ears), *arguments]) == 0
+    found = expected(ears, samples[:12000], samples[12000:], mode="joint")
+    assert found[0].text != found[1].text
+    best = output / "1best_recog"
+    assert (best / "text").read_text() == "".join(
+        f"{key} {one.text}\n" for key, one in zip(("u1", "u2"), found, strict=True)
+    )
+    assert (best / "token").read_text().splitlines()[1].split() == ["u2", *found[1].tokens]
+    scores = [float(line.split()[1]) for line in (best / "score").read_text().splitlines()]
+    assert scores == pytest.approx([one.score for one in found], abs=1e-4)
+    seconds = (output / "2best_recog" / "text").read_text().splitlines()
+    assert [line.partition(" ")[0] for line in seconds] == ["u1", "u2"]
+
+
+def test_a_long_recording_is_decoded_in_pieces_with_their_times(
+    ears: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    samples = np.concatenate([sound(3), np.zeros(RATE // 2), sound(3.5, seed=1)])
+    soundfile.write(tmp_path / "a.wav", samples, RATE, subtype="FLOAT")
+    soundfile.write(tmp_path / "b.wav", sound(1), RATE, subtype="FLOAT")
+    times, output = tmp_path / "new" / "times", tmp_path / "out"
+    arguments = ["--system", str(ears), "--input", str(tmp_path / "a.wav"), str(tmp_path / "b.wav")]
+    arguments += ["--max_seconds", "4", "--times", str(times), "--output", str(output), *SHORT]
+    assert main([*arguments, "--nbest", "2"]) == 0
+    first, second, last = times.read_text().splitlines()
+    end = float(first.split()[2])
+    assert 3.0 < end < 3.5
+    halves = expected(ears, samples[: round(end * RATE)], samples[round(end * RATE) :])
+    assert halves[0].text != halves[1].text
+    assert first == f"a 0.00 {end:.2f} {halves[0].text}"
+    assert second == f"a {end:.2f} 7.00 {halves[1].text}"
+    assert last.startswith("b 0.00 1.00 ")
+    best = output / "1best_recog"
+    joined, _ = (best / "text").read_text().splitlines()
+    assert joined == f"a {halves[0].text} {halves[1].text}"
+    score = float((best / "score").read_text().split()[1])
+    assert score == pytest.approx(halves[0].score + halves[1].score, abs=1e-4)
+    # No second best of a whole whose pieces were searched one by one.
+    assert (output / "2best_recog" / "text").read_text().startswith("b ")
+    assert "1 of 2 recordings are longer than 4 s: cut at quiet places" in capsys.readouterr().err
+
+
+def test_bad_audio_is_told_and_the_rest_is_decoded(
+    ears: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "sounds"
+    folder.mkdir()
+    soundfile.write(folder / "good.flac", sound(1.0), RATE)
+    soundfile.write(folder / "quiet.flac", np.zeros(RATE), RATE)
+    (folder / "empty.wav").touch()
+    (folder / "text.mp3").write_text("no sound\n" * 50)
+    soundfile.write(folder / "short.wav", sound(0.01), RATE)
+    inputs = [str(folder), str(tmp_path / "absent.wav")]
+    arguments = ["--system", str(ears), "--input", *inputs, "--output", str(tmp_path / "out")]
+    assert main([*arguments, *SHORT]) == 1
+    stored, _ = soundfile.read(folder / "good.flac")
+    good, quiet = expected(ears, stored, np.zeros(RATE))
+    assert good.text != quiet.text != ""
+    assert (tmp_path / "out" / "1best_recog" / "text").read_text() == (
+        f"empty \ngood {good.text}\nquiet {quiet.text}\nshort \ntext \nabsent \n"
+    )
+    warnings = [line for line in capsys.readouterr().err.splitlines() if "warning" in line]
+    starts = [f"{folder}/empty.wav: no sound", f"{folder}/short.wav: 0.010 s, too short"]
+    starts += [f"{folder}/text.mp3: no sound", f"{tmp_path}/absent.wav: no such file"]
+    assert len(warnings) == len(starts)
+    for line, start in zip(warnings, starts, strict=True):
+        assert line.startswith(f"legonn decode: warning: {start}")
+
+
+def test_the_count_of_what_could_not_be_decoded_comes_last(
+    ears: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["--system", str(ears), "--input", str(tmp_path / "absent.wav")]) == 1
+    last = capsys.readouterr().err.splitlines()[-1]
+    assert last == "legonn decode: 1 of 1 recordings could not be decoded"
+
+
+@pytest.mark.parametrize(
+    ("system", "arguments", "message"),
+    [
+        ("exp", ["--input", "a.wav"], "exp reads text, and --input a.wav is audio: give it a file"),
+        ("ears", ["--input", "in.fr"], "ears takes speech at 8000 Hz, and in.fr is read as text"),
+        ("ears", [], "ears takes speech at 8000 Hz, and standard input is read as text: give"),
+    ],
+)
+def test_a_system_is_given_what_it_cannot_take(
+    experiment: Path,
+    ears: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    system: str,
+    arguments: list[str],
+    message: str,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "in.fr").write_text("ab\n")
+    assert run(main, ["--system", system, *arguments]) == 2
+    assert message in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--input", "x/a.wav", "y/a.flac"], "a: x/a.wav and y/a.flac"),
+        (["--input", "x/wav.scp"], "x/wav.scp: no such file; make it, or mend the name"),
+        (["--input", "a.wav", "b.txt"], "--input names audio, a.wav, and by its name b.txt isn't"),
+        (["--input", "in", "--times", "t"], "--times is for audio, and --input in is read as text"),
+        (["--input", "a.wav", "--max_seconds", "3"], "--max_seconds 3: give at least 4"),
+        (["--input", "a.wav", "--max_seconds", "nan"], "--max_seconds nan: give at least 4"),
+    ],
+)
+def test_what_is_wrong_with_audio_is_told_before_the_model_is_loaded(
+    capsys: pytest.CaptureFixture[str], arguments: list[str], message: str
+) -> None:
+    try:
+        status = run(main, ["--system", "absent", *arguments])
     except SystemExit as error:  # argparse's own
         status = int(error.code or 0)
     assert status == 2 and message in capsys.readouterr().err

@@ -91,3 +91,20 @@ def test_absent_statistics_name_the_stage(tmp_path: Path) -> None:
 def test_an_absent_config_is_named(folder: Path) -> None:
     with pytest.raises(ConfigError, match="none.yaml"):
         main(["--stats_dir", str(folder), "--config", str(folder / "none.yaml")])
+
+
+def test_of_speech_the_states_count_not_the_samples(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    # 16,000 samples give 23 states: at a ratio of 0.2, 5 positions.
+    (tmp_path / "train").mkdir()
+    for name, size in (("speech", 16000), ("text", 5), ("text_positions", 5)):
+        (tmp_path / "train" / f"{name}_shape").write_text(f"a {size}\nb {size}\n")
+    arguments = config(tmp_path, encoder="speech", encoder_conf={"length_ratio": 0.2})
+    assert main(arguments) == 0
+    assert "1.00 / 1.00 / 1.00 positions a token" in capsys.readouterr().out
+    assert main([*arguments, "--encoder", "conformer"]) == 0
+    with pytest.raises(DataError, match="length_ratio 0.1 leaves 100.0% of the training set"):
+        main([*arguments, "--length_ratio", "0.1"])
+    with pytest.raises(ConfigError, match="encoder is 'ears'"):
+        main([*arguments, "--encoder", "ears"])

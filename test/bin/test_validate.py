@@ -61,3 +61,15 @@ def test_a_test_set_without_one_language_is_a_fault(tmp_path: Path) -> None:
     name = folder(tmp_path / "x", "a eins\n", "a one\n")
     with pytest.raises(DataError, match="text.tc.ro: no such file"):
         main([name, "--files", "text.tc.ro", "text.tc.en"])
+
+
+def test_bad_recordings_are_only_warned_of_up_to_a_number(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "text.tc.en").write_text("a one\nb two\n")
+    (tmp_path / "wav.scp").write_text("a none.wav\nb nor.wav\n")
+    with pytest.raises(DataError, match="2 faults") as error:
+        main([str(tmp_path), "--skip_bad", "1"])
+    assert [item.split(": ")[1] for item in error.value.items] == ["none.wav", "nor.wav"]
+    assert main([str(tmp_path), "--skip_bad", "2"]) == 0
+    assert capsys.readouterr().err.count("(left out in stage 3)") == 2

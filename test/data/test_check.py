@@ -144,7 +144,7 @@ def test_a_speech_folder_is_checked_as_a_whole(tmp_path: Path) -> None:
     report = check_folder(tmp_path)
     names = [fault.removeprefix(f"{tmp_path}/").split(";")[0] for fault in report.faults]
     assert names == [
-        "wav.scp:2: no such file: none.wav",
+        "wav.scp:2: none.wav: no such file",
         f"{tmp_path}: different numbers of ids: text.tc.en 2, utt2spk 1, wav.scp 2",
         "text.tc.en:2: id b isn't in utt2spk",
         "text.tc.en:2: id b isn't in wav.scp",

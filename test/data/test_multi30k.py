@@ -138,6 +138,10 @@ def test_a_failed_download_says_what_to_do(tmp_path: Path, monkeypatch: pytest.M
     assert list(tmp_path.iterdir()) == []
 
 
-def test_two_equal_languages_are_refused() -> None:
-    with pytest.raises(DataError, match="both en"):
-        multi30k.main(["--src_lang", "en", "--tgt_lang", "en"])
+def test_one_language_twice_is_a_corpus_of_its_own(source: Path, tmp_path: Path) -> None:
+    written = multi30k.prepare(
+        tmp_path, src_lang="en", tgt_lang="en", source=source, train_pairs="2"
+    )
+    assert written == {"train_en_2": 2, "val_en": 1, "test_2016_flickr_en": 1}
+    assert list(read_text(tmp_path / "train_en_2/text.tc.en")) == ["train-00001", "train-00002"]
+    assert not list(tmp_path.glob("*/text.tc.de"))

@@ -91,10 +91,19 @@ def test_the_command_writes_parallel_folders(tmp_path: Path) -> None:
     )
 
 
+def test_one_language_twice_is_a_corpus_of_its_own(tmp_path: Path) -> None:
+    arguments = ["--output", str(tmp_path), "--heldout_pairs", "5", "--largest", "999"]
+    assert main([*arguments, "--src_lang", "de", "--train_pairs", "30"]) == 0
+    assert main([*arguments, "--src_lang", "en", "--train_pairs", "20"]) == 0
+    assert len(read_text(tmp_path / "train_en_20/text.tc.en")) == 20
+    held_out = read_text(tmp_path / "test_de_en/text.tc.en")
+    assert read_text(tmp_path / "test_en/text.tc.en") == held_out
+    assert not set(held_out.values()) & set(read_text(tmp_path / "train_en_20/text.tc.en").values())
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--src_lang", "en"], "both en"),
         (["--train_pairs", "0"], "give at least 1 each"),
         (["--largest", "20"], "give at least 100"),
     ],

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import io
+import os
 from pathlib import Path
 
 import pytest
 
-from legonn.errors import ConfigError, DataError
+from legonn.errors import ConfigError, DataError, LegonnError
 from legonn.search import Hypothesis
-from legonn.search.files import Lines, open_writer, read_input, stream_lines
+from legonn.search.files import Lines, open_whole, open_writer, read_input, stream_lines
 
 
 def hypothesis(text: str, score: float = -0.5) -> Hypothesis:
@@ -93,9 +94,8 @@ def test_windows_split_everything_alike() -> None:
 
 
 def test_a_folder_gets_espnets_layout(tmp_path: Path) -> None:
-    lines = Lines("in", [1, 2], ["", ""], ["u1", "u2"])
     with open_writer(str(tmp_path), ids=True, nbest=2) as writer:
-        writer.write(lines, [[hypothesis("ab", -0.25), hypothesis("b")], [hypothesis("")]])
+        writer.write(["u1", "u2"], [[hypothesis("ab", -0.25), hypothesis("b")], [hypothesis("")]])
     best, second = tmp_path / "1best_recog", tmp_path / "2best_recog"
     assert (best / "text").read_text() == "u1 ab\nu2 \n"
     assert (best / "token").read_text() == "u1 a b\nu2 \n"
@@ -107,7 +107,7 @@ def test_a_folder_gets_espnets_layout(tmp_path: Path) -> None:
 def test_plain_lines_go_to_a_file(tmp_path: Path) -> None:
     path = tmp_path / "new" / "out.en"
     with open_writer(str(path), ids=False) as writer:
-        writer.write(Lines("in", [1], [""]), [[hypothesis("a b")]])
+        writer.write(None, [[hypothesis("a b")]])
         assert not path.exists()
     assert path.read_text() == "a b\n"
 
@@ -118,9 +118,8 @@ def test_a_failure_leaves_what_stood_there(tmp_path: Path, ids: bool) -> None:
     path = output / "1best_recog" / "text" if ids else output
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text("before\n")
-    lines = Lines("in", [1], [""], ["u1"] if ids else None)
     with pytest.raises(KeyboardInterrupt), open_writer(str(output), ids=ids) as writer:
-        writer.write(lines, [[hypothesis("half")]])
+        writer.write(["u1"] if ids else None, [[hypothesis("half")]])
         raise KeyboardInterrupt
     assert path.read_text() == "before\n"
     assert list(path.parent.iterdir()) == [path]
@@ -140,8 +139,24 @@ def test_a_file_where_a_folder_is_needed_and_the_reverse(tmp_path: Path) -> None
         pass
 
 
+def test_a_pipe_is_written_to_and_stays_one(tmp_path: Path) -> None:
+    path = tmp_path / "pipe"
+    os.mkfifo(path)
+    reader = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+    with open_writer(str(path), ids=False) as writer:
+        writer.write(None, [[hypothesis("a b")]])
+        assert os.read(reader, 99) == b"a b\n"
+    os.close(reader)
+    assert path.is_fifo()
+
+
+def test_a_folder_in_the_place_of_a_file(tmp_path: Path) -> None:
+    with pytest.raises(LegonnError, match="can't write .*: Is a directory"), open_whole(tmp_path):
+        pass
+
+
 def test_standard_output_gets_ids_where_there_are(capsys: pytest.CaptureFixture[str]) -> None:
     with open_writer("-", ids=True) as writer:
-        writer.write(Lines("in", [1], [""], ["u1"]), [[hypothesis("a b")]])
-        writer.write(Lines("in", [1], [""]), [[hypothesis("c")]])
+        writer.write(["u1"], [[hypothesis("a b")]])
+        writer.write(None, [[hypothesis("c")]])
     assert capsys.readouterr().out == "u1 a b\nc\n"

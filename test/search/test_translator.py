@@ -9,7 +9,7 @@ import pytest
 
 from legonn.chain import Chain
 from legonn.errors import ConfigError
-from legonn.search import DecodingOptions, Translator
+from legonn.search import DecodingOptions, Transcriber, Translator
 from legonn.search.translator import batches
 from legonn.tokenizer import TextCodec
 
@@ -69,3 +69,8 @@ def test_what_cannot_be_done_is_said_before_any_line(make_chain: Callable[..., C
     plain = SimpleNamespace(chain=make_chain(system="attention"), source=codec, target=codec)
     with pytest.raises(ConfigError, match="plain encoder-decoder"):
         Translator(plain, DecodingOptions(mode="ctc_greedy"))
+
+
+def test_a_system_that_reads_transcribes_nothing(system: SimpleNamespace) -> None:
+    with pytest.raises(ConfigError, match=r"takes text, not speech: call System\.translate"):
+        Transcriber(system)

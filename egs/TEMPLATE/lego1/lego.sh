@@ -31,6 +31,7 @@ python=python3
 expdir=exp
 dumpdir=dump
 # Data
+src_modality=text
 local_data_opts=
 train_set=
 valid_set=
@@ -41,6 +42,13 @@ src_case=tc
 tgt_case=tc
 min_text_length=1
 max_text_length=1000
+fs=16k
+speed_perturb_factors=
+audio_format=flac
+min_wav_duration=0.1
+max_wav_duration=30
+allow_pipes=false
+skip_bad=0
 # Token lists
 token_type=bpe
 nbpe=2000
@@ -88,7 +96,7 @@ the recipe's settings; what you give run.sh goes on to it. Hyphens and underscor
   ./run.sh --pretrained_encoder exp/A --pretrained_decoder modules/B_decoder --freeze decoder
                                                train from there; the decoder stays as it is
 
-Stages: 1 data, 2 speed perturbation (none: text), 3 format, 4 filter, 5 token lists, 6-9 language
+Stages: 1 data, 2 speed perturbation (of speech), 3 format, 4 filter, 5 token lists, 6-9 language
 model (none), 10 statistics, 11 training, 12 decoding, 13 scoring, 14 packing into modules,
 15 publishing them (with --hub_name).
 
@@ -104,11 +112,20 @@ General
   --python CMD               the interpreter (python3)
   --expdir D --dumpdir D     experiments, prepared data (exp, dump)
 Data
+  --src_modality text|speech what the encoder takes (text): speech is read from data/<set>/wav.scp
   --local_data_opts "..."    passed to local/data.sh
   --train_set S --valid_set S --test_sets "S ..."    folders under data/
   --src_lang L --tgt_lang L --src_case C --tgt_case C    of text.<case>.<lang> (case: tc)
   --min_text_length N --max_text_length N    training pairs outside are dropped, in characters
                              (1, 1000); test sets are never filtered
+Speech
+  --fs R                     sample rate, hertz or 16k; other recordings are resampled (16k)
+  --speed_perturb_factors "0.9 1.0 1.1"    copies of the training set, slower and faster (none)
+  --min_wav_duration S --max_wav_duration S    training recordings outside are dropped (0.1, 30 s)
+  --audio_format flac|wav|opus    of recordings that are written anew (flac); what is one file an
+                             utterance, one channel, at this rate already is only referred to
+  --allow_pipes true|false   run the commands that wav.scp holds (false)
+  --skip_bad N               leave out up to N unusable recordings of a set (0)
 Token lists
   --token_type bpe|char|word (bpe)      --bpemode unigram|bpe (unigram)
   --nbpe N                   tokens of both lists (2000); --src_nbpe N, --tgt_nbpe N for one
@@ -141,8 +158,9 @@ EOF
 
 parse_options "stage stop_stage skip_train ngpu num_nodes num_threads launcher
     num_procs torchrun_args nj inference_nj python expdir
-    dumpdir local_data_opts train_set valid_set test_sets src_lang tgt_lang src_case tgt_case
-    min_text_length max_text_length token_type nbpe src_nbpe tgt_nbpe bpemode character_coverage
+    dumpdir src_modality local_data_opts train_set valid_set test_sets src_lang tgt_lang src_case tgt_case
+    min_text_length max_text_length fs speed_perturb_factors audio_format min_wav_duration
+    max_wav_duration allow_pipes skip_bad token_type nbpe src_nbpe tgt_nbpe bpemode character_coverage
     joint_tokens token_tag token_listdir src_token_listdir lego_config lego_args lego_tag lego_exp
     lego_stats_dir inference_config inference_args inference_tag inference_model pretrained_encoder
     pretrained_bridge pretrained_decoder freeze compare_with score_args pack_args
@@ -151,7 +169,7 @@ parse_options "stage stop_stage skip_train ngpu num_nodes num_threads launcher
 for name in train_set valid_set test_sets src_lang tgt_lang; do
     [ -n "${!name}" ] || die "--${name} is not set: a recipe's run.sh gives it (see --help)"
 done
-for name in stage stop_stage ngpu num_nodes num_threads num_procs nj inference_nj; do
+for name in stage stop_stage ngpu num_nodes num_threads num_procs nj inference_nj skip_bad; do
     [[ "${!name}" =~ ^[0-9]+$ ]] || die "--${name} ${!name}: give a whole number"
 done
 
@@ -166,13 +184,40 @@ export python # for local/data.sh
 if [ -f ./path.sh ]; then . ./path.sh; else . "${template}/path.sh"; fi
 if [ -f ./cmd.sh ]; then . ./cmd.sh; else . "${template}/cmd.sh"; fi
 
-src_file=text.${src_case}.${src_lang}
+case "${src_modality}" in
+    text)
+        src_file=text.${src_case}.${src_lang}
+        src_entry=src_text
+        src_kind=text
+        ;;
+    speech)
+        src_file=wav.scp
+        src_entry=speech
+        src_kind=sound
+        ;;
+    *) die "--src_modality ${src_modality}: give text or speech" ;;
+esac
+hears() { # whether the encoder takes speech
+    [ "${src_modality}" = speech ]
+}
+fs=${fs/%k/000}
 tgt_file=text.${tgt_case}.${tgt_lang}
 raw=${dumpdir}/raw
 : "${src_nbpe:=${nbpe}}" "${tgt_nbpe:=${nbpe}}"
 
 # What the options leave open follows from the others.
-all_sets=$(tr ' ' '\n' <<<"${train_set} ${valid_set} ${test_sets}" | awk 'NF && !seen[$0]++')
+each_once() { # each_once SET ...: in this order, one a line
+    printf '%s\n' "$@" | awk 'NF && !seen[$0]++'
+}
+# shellcheck disable=SC2086
+data_sets=$(each_once ${train_set} ${valid_set} ${test_sets})
+if [ -n "${speed_perturb_factors}" ]; then
+    hears || die "--speed_perturb_factors is for --src_modality speech"
+    one_speed=${train_set}
+    train_set=${train_set}_sp
+fi
+# shellcheck disable=SC2086
+all_sets=$(each_once ${train_set} ${valid_set} ${test_sets})
 if "${joint_tokens}"; then
     src_nbpe=${nbpe}
     tgt_nbpe=${nbpe}
@@ -189,21 +234,24 @@ tag_of() { # tag_of ARGS: arguments as part of a file name
     [ -z "$1" ] || printf '_%s' "$(sed -e 's/--//g' -e 's/[^A-Za-z0-9.,_-]/_/g' <<<"$1")"
 }
 
-: "${lego_stats_dir:=${expdir}/lego_stats_${train_set}_$(basename "${src_list}")_$(basename "${tgt_list}")}"
-list_files=("${src_list}/tokens.txt" "${src_list}/bpe.model" "${tgt_list}/tokens.txt" "${tgt_list}/bpe.model")
+if hears; then read_list=speech; else read_list=$(basename "${src_list}"); fi
+: "${lego_stats_dir:=${expdir}/lego_stats_${train_set}_${read_list}_$(basename "${tgt_list}")}"
+list_files=("${tgt_list}/tokens.txt" "${tgt_list}/bpe.model")
+hears || list_files=("${src_list}/tokens.txt" "${src_list}/bpe.model" "${list_files[@]}")
 training_texts=("${raw}/${train_set}/${src_file}" "${raw}/${train_set}/${tgt_file}"
     "${raw}/${valid_set}/${src_file}" "${raw}/${valid_set}/${tgt_file}")
 
 # Every list has a sentencepiece model, lists of characters and words too, so all are bpe to train.
 task_options=(
-    --src_token_list "${src_list}/tokens.txt" --token_list "${tgt_list}/tokens.txt"
-    --src_token_type bpe --token_type bpe
-    --src_bpemodel "${src_list}/bpe.model" --bpemodel "${tgt_list}/bpe.model"
+    --token_list "${tgt_list}/tokens.txt" --token_type bpe --bpemodel "${tgt_list}/bpe.model"
     --case "${tgt_case}"
-    --train_data_path_and_name_and_type "${training_texts[0]},src_text,text"
+    --train_data_path_and_name_and_type "${training_texts[0]},${src_entry},${src_kind}"
     --train_data_path_and_name_and_type "${training_texts[1]},text,text"
-    --valid_data_path_and_name_and_type "${training_texts[2]},src_text,text"
+    --valid_data_path_and_name_and_type "${training_texts[2]},${src_entry},${src_kind}"
     --valid_data_path_and_name_and_type "${training_texts[3]},text,text"
+)
+hears || task_options+=(
+    --src_token_list "${src_list}/tokens.txt" --src_token_type bpe --src_bpemodel "${src_list}/bpe.model"
 )
 
 parts=()
@@ -220,7 +268,8 @@ done
 # shellcheck disable=SC2206
 [ -z "${freeze}" ] || task_options+=(--freeze ${freeze})
 
-: "${lego_tag:=$(basename "${lego_config}" .yaml)_${src_lang}_${tgt_lang}$(tag_of "${lego_args}")}"
+hears && from=${src_lang}_speech || from=${src_lang}
+: "${lego_tag:=$(basename "${lego_config}" .yaml)_${from}_${tgt_lang}$(tag_of "${lego_args}")}"
 composed=false
 if [ -n "${origin}" ] && "${skip_train}"; then
     [ -n "${pretrained_encoder}" ] && [ -n "${pretrained_decoder}" ] ||
@@ -250,7 +299,12 @@ run_stages() {
         check_data
     fi
     if wanted 2; then
-        log "stage 2: speed perturbation is skipped: this recipe reads text, not speech"
+        if [ -z "${speed_perturb_factors}" ]; then
+            log "stage 2: speed perturbation is skipped: --speed_perturb_factors gives none, or this recipe reads text"
+        else
+            log "stage 2: speed perturbation, ${speed_perturb_factors}, data/${train_set}"
+            locked data stage_speeds
+        fi
     fi
     if wanted 3; then
         log "stage 3: format, data -> ${raw}"
@@ -258,12 +312,14 @@ run_stages() {
         locked "${raw}" stage_format
     fi
     if wanted 4; then
-        log "stage 4: filter, ${min_text_length} to ${max_text_length} characters"
+        log "stage 4: filter, ${min_text_length} to ${max_text_length} characters$(
+            ! hears || echo ", ${min_wav_duration} to ${max_wav_duration} s"
+        )"
         mkdir -p "${raw}"
         locked "${raw}" stage_filter
     fi
     if wanted 5; then
-        log "stage 5: token lists, ${src_list} and ${tgt_list}"
+        log "stage 5: token lists, $(hears || echo "${src_list} and ")${tgt_list}"
         mkdir -p data
         locked data stage_tokens
     fi

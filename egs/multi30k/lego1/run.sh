@@ -10,17 +10,28 @@
 #       --token_listdir data/en_token_list/bpe_unigram2000_1-24000     no caption in common
 #   ./run.sh --src_lang fr --skip_train true --stage 12 \
 #       --pretrained_encoder exp/lego_train_fr_en --pretrained_decoder exp/lego_train_de_en
+#   ./run.sh --src_modality speech --train_pairs 24001-29000    English captions as synthetic speech, over the English
+#                                                    token list of German-English
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"
 . ../../TEMPLATE/lego1/utils/options.sh
 
+src_modality=text
 src_lang=de
 tgt_lang=en
 train_pairs=0 # of the 29,000: the first N, or lines M-N; 0: all
 nbpe=2000
-lego_config=conf/train.yaml
+lego_config=
 lego_tag=
-take_options "src_lang tgt_lang train_pairs nbpe lego_config lego_tag" "$@"
+take_options "src_modality src_lang tgt_lang train_pairs nbpe lego_config lego_tag" "$@"
+
+spoken=false
+if [ "${src_modality}" = speech ]; then
+    src_lang=en
+    spoken=true
+    : "${lego_config:=conf/train_speech.yaml}"
+fi
+: "${lego_config:=conf/train.yaml}"
 
 . ../../TEMPLATE/lego1/path.sh
 # A plain encoder-decoder has no interface, whose CTC conf/decode.yaml asks for.
@@ -31,24 +42,30 @@ fi
 
 pair=${src_lang}_${tgt_lang}
 size=
+ending=
 options=()
-if [ "${train_pairs}" != 0 ]; then
-    # The source's token list is learned from the few pairs alone, the target's is the large one.
+if "${spoken}"; then
+    pair=en
+    ending=_speech
+    options=(--src_modality speech --token_listdir "data/${tgt_lang}_token_list/bpe_unigram${nbpe}")
+    [ "${train_pairs}" = 0 ] || size=_${train_pairs}
+elif [ "${train_pairs}" != 0 ]; then
     size=_${train_pairs}
+    # The source's token list is learned from the few pairs alone, the target's is the large one.
     options=(--token_tag "${train_pairs}"
         --token_listdir "data/${tgt_lang}_token_list/bpe_unigram${nbpe}")
 fi
 if [ -n "${lego_tag}" ]; then
     options+=(--lego_tag "${lego_tag}")
 elif [ -n "${size}" ]; then
-    options+=(--lego_tag "$(basename "${lego_config}" .yaml)_${pair}${size}")
+    options+=(--lego_tag "$(basename "${lego_config}" .yaml)_${pair}${size}${ending}")
 fi
 
 ../../TEMPLATE/lego1/lego.sh \
-    --local_data_opts "--src_lang ${src_lang} --tgt_lang ${tgt_lang} --train_pairs ${train_pairs}" \
-    --train_set "train_${pair}${size}" \
-    --valid_set "val_${pair}" \
-    --test_sets "val_${pair} test_2016_flickr_${pair}" \
+    --local_data_opts "--spoken ${spoken} --src_lang ${src_lang} --tgt_lang ${tgt_lang} --train_pairs ${train_pairs}" \
+    --train_set "train_${pair}${size}${ending}" \
+    --valid_set "val_${pair}${ending}" \
+    --test_sets "val_${pair}${ending} test_2016_flickr_${pair}${ending}" \
     --src_lang "${src_lang}" --tgt_lang "${tgt_lang}" \
     --token_type bpe --bpemode unigram --nbpe "${nbpe}" \
     --lego_config "${lego_config}" \

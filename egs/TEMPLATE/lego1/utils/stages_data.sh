@@ -17,7 +17,7 @@ make_data() {
 
 stage_data() {
     local set stamp=data/.done.${train_set} key
-    for set in ${all_sets}; do
+    for set in ${data_sets}; do
         [ -f "data/${set}/${src_file}" ] && [ -f "data/${set}/${tgt_file}" ] || rm -f "${stamp}"
     done
     key="local_data_opts=${local_data_opts}"$'\n'$(sums local/data.sh)
@@ -25,9 +25,45 @@ stage_data() {
 }
 
 check_data() {
-    local set folders=()
-    for set in ${all_sets}; do folders+=("data/${set}"); done
-    "${python}" -m legonn.bin.validate "${folders[@]}" --files "${src_file}" "${tgt_file}"
+    local set folders=() sources=()
+    for set in ${data_sets}; do
+        folders+=("data/${set}")
+        sources+=("data/${set}/${src_file}" "data/${set}/${tgt_file}")
+    done
+    if ! hears; then
+        "${python}" -m legonn.bin.validate "${folders[@]}" --files "${src_file}" "${tgt_file}"
+        return
+    fi
+    # Every recording is read, so only once.
+    once "data/.checked.${one_speed:-${train_set}}" "skip_bad=${skip_bad}"$'\n'"$(sums "${sources[@]}")" \
+        "${python}" -m legonn.bin.validate "${folders[@]}" --files "${tgt_file}" --nj "${nj}" \
+        --skip_bad "${skip_bad}" $(pipes)
+}
+
+pipes() { # whether commands of a wav.scp may run
+    ! "${allow_pipes}" || echo --allow_pipes
+}
+
+# ---- Stage 2: speed perturbation -----------------------------------------------------------------
+prepare() { # prepare FROM TO OPTION ...: recordings, as training reads them
+    "${python}" -m legonn.audio.prepare --input "$1" --output "$2" --files "${tgt_file}" --fs "${fs}" \
+        --audio_format "${audio_format}" --nj "${nj}" --skip_bad "${skip_bad}" $(pipes) "${@:3}"
+}
+
+sound_key() { # sound_key FOLDER: what a preparation of its recordings depends on
+    local file
+    echo "fs=${fs} format=${audio_format} skip_bad=${skip_bad}"
+    for file in wav.scp segments utt2spk "${tgt_file}"; do
+        [ ! -f "$1/${file}" ] || sums "$1/${file}"
+    done
+}
+
+stage_speeds() {
+    local from=data/${one_speed} to=data/${train_set}
+    need "${from}/wav.scp" "run stage 1, or make the folder yourself"
+    # shellcheck disable=SC2086
+    once "${to}/.done" "speeds=${speed_perturb_factors}"$'\n'"$(sound_key "${from}")" \
+        prepare "${from}" "${to}" --speeds ${speed_perturb_factors}
 }
 
 # ---- Stages 3 and 4: format, filter --------------------------------------------------------------
@@ -50,23 +86,30 @@ stage_format() {
         need "data/${set}/${src_file}" "run stage 1, or make the folder yourself"
         need "data/${set}/${tgt_file}" "run stage 1, or make the folder yourself"
         folder=$(raw_folder "${set}")
-        once "${folder}/.done" "$(sums "data/${set}/${src_file}" "data/${set}/${tgt_file}")" \
-            copy_set "data/${set}" "${folder}"
+        if hears; then
+            once "${folder}/.done" "$(sound_key "data/${set}")" prepare "data/${set}" "${folder}"
+        else
+            once "${folder}/.done" "$(sums "data/${set}/${src_file}" "data/${set}/${tgt_file}")" \
+                copy_set "data/${set}" "${folder}"
+        fi
     done
 }
 
 filter_set() { # filter_set SET
+    local what=("${src_file}" "${tgt_file}")
+    ! hears || what=("${tgt_file}" --fs "${fs}" --min_seconds "${min_wav_duration}" --max_seconds "${max_wav_duration}")
     rm -rf "${raw:?}/$1"
     "${python}" -m legonn.data.filter --input "${raw}/org/$1" --output "${raw}/$1" \
-        --files "${src_file}" "${tgt_file}" \
-        --min_length "${min_text_length}" --max_length "${max_text_length}"
+        --min_length "${min_text_length}" --max_length "${max_text_length}" --files "${what[@]}"
 }
 
 stage_filter() {
     local set key
     for set in "${train_set}" "${valid_set}"; do
         need "${raw}/org/${set}/.done" "run stage 3"
-        key="length=${min_text_length}-${max_text_length}"$'\n'$(cat "${raw}/org/${set}/.done")
+        key="length=${min_text_length}-${max_text_length}"
+        ! hears || key+=" seconds=${min_wav_duration}-${max_wav_duration}"
+        key+=$'\n'$(cat "${raw}/org/${set}/.done")
         once "${raw}/${set}/.done" "${key}" filter_set "${set}"
     done
 }
@@ -111,7 +154,9 @@ stage_tokens() {
     local src_text=${raw}/${train_set}/${src_file} tgt_text=${raw}/${train_set}/${tgt_file}
     local both=("${src_text}" "${tgt_text}") remedy="it names a finished token list"
     need "${raw}/${train_set}/.done" "run stage 4"
-    if [ -n "${src_token_listdir}" ]; then
+    if hears; then
+        ! "${joint_tokens}" || die "--joint_tokens: speech has no tokens; drop it"
+    elif [ -n "${src_token_listdir}" ]; then
         need "${src_list}/tokens.txt" "--src_token_listdir: ${remedy}"
     elif "${joint_tokens}"; then
         own_list "${own_src_list}" "${src_nbpe}" "${both[@]}"
@@ -126,8 +171,8 @@ stage_tokens() {
         own_list "${own_tgt_list}" "${tgt_nbpe}" "${tgt_text}"
     fi
     # shellcheck disable=SC2086
-    check_list "${src_list}" "${src_file}" ${all_sets}
+    hears || check_list "${src_list}" "${src_file}" ${all_sets}
     # shellcheck disable=SC2086
     check_list "${tgt_list}" "${tgt_file}" ${all_sets}
-    log "token lists: ${src_list}, ${tgt_list}"
+    log "token lists: $(hears || echo "${src_list}, ")${tgt_list}"
 }

@@ -42,6 +42,8 @@ checkpoint_sums() { # checkpoint_sums M: what a decoding, or a training from it,
 
 decode_set() { # decode_set SET KEY
     local folder=${decode_exp}/${inference_tag}/$1 input=${raw}/$1/${src_file} jobs job name files
+    local form=(--input_format kaldi)
+    ! hears || form=()
     local logdir=${folder}/logdir
     jobs=$(at_most "${inference_nj}" "${input}")
     rm -f "${folder}"/{text,token,score,score.json,.decode_seconds}
@@ -54,7 +56,7 @@ decode_set() { # decode_set SET KEY
         ${decode_cmd} --gpu "${ngpu}" JOB=1:"${jobs}" "${logdir}/decode.JOB.log" \
         "${utils}/once.py" "${logdir}/output.JOB" "${logdir}/.key" \
         "${python}" -m legonn.bin.decode "${system_options[@]}" \
-        --input "${input}" --input_format kaldi --key_file "${logdir}/keys.JOB.scp" \
+        --input "${input}" "${form[@]}" --key_file "${logdir}/keys.JOB.scp" \
         --output "${logdir}/output.JOB" --ngpu "$((ngpu > 0 ? 1 : 0))" \
         ${inference_config:+--config "${inference_config}"} ${inference_args}
     grep -h 'warning:' "${logdir}"/decode.*.log | sort -u >&2 || true
@@ -111,6 +113,10 @@ stage_score() {
             compared=$(baselines "${set}")
             mapfile -t compared <<<"${compared}"
             more+=(--compare "${compared[@]}")
+        fi
+        if hears && [ "${src_lang}" = "${tgt_lang}" ]; then
+            more+=(--metric wer,cer --alignments "${folder}/alignments.txt")
+            [ ! -f "${raw}/${set}/utt2spk" ] || more+=(--utt2spk "${raw}/${set}/utt2spk")
         fi
         # shellcheck disable=SC2086
         "${python}" -m legonn.bin.score --format kaldi --hyp "${folder}/text" --ref "${raw}/${set}/${tgt_file}" \

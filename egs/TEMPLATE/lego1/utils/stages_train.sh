@@ -41,7 +41,7 @@ finish_shapes() { # finish_shapes DIR: sorted, so that the number of jobs leaves
     for shape in "$1"/*_shape; do
         LC_ALL=C sort -k 1,1 -o "${shape}" "${shape}"
     done
-    append_size "$1/src_text_shape" "${src_list}/tokens.txt"
+    hears || append_size "$1/src_text_shape" "${src_list}/tokens.txt"
     append_size "$1/text_shape" "${tgt_list}/tokens.txt"
 }
 
@@ -65,17 +65,23 @@ collect_stats() {
         --train_shape_file "${logdir}/train.JOB.scp" --valid_shape_file "${logdir}/valid.JOB.scp" \
         --output_dir "${logdir}/stats.JOB" --config "${lego_config}" ${lego_args}
     for job in $(seq "${jobs}"); do inputs+=(--input_dir "${logdir}/stats.${job}"); done
-    "${python}" -m espnet2.bin.aggregate_stats_dirs "${inputs[@]}" --skip_sum_stats \
+    feature_settings | grep -q '"normalisation": "global"' || inputs+=(--skip_sum_stats)
+    "${python}" -m espnet2.bin.aggregate_stats_dirs "${inputs[@]}" \
         --output_dir "${lego_stats_dir}" 2>"${logdir}/aggregate.log" ||
         die "the jobs' statistics can't be joined: see ${logdir}/aggregate.log"
     finish_shapes "${lego_stats_dir}/train"
     finish_shapes "${lego_stats_dir}/valid"
 }
 
+feature_settings() { # of a speech encoder: what its statistics depend on, one a line
+    ! hears || settings "${lego_config}" | grep '^encoder_conf' |
+        grep -oE '"(mels|normalisation|sample_rate)": [^,}]*' || true
+}
+
 stage_stats() {
     local key ratio=()
     need_training_data
-    key=$(sums "${training_texts[@]}" "${list_files[@]}" | cut -d ' ' -f 1)
+    key=$(sums "${training_texts[@]}" "${list_files[@]}" | cut -d ' ' -f 1; feature_settings)
     once "${lego_stats_dir}/.done" "${key}" collect_stats "${key}"
     # Each time: the length ratio is the config's, the statistics may be another experiment's.
     [[ ! ${lego_args} =~ length_ratio[=\ ]*([0-9.]+) ]] || ratio=(--length_ratio "${BASH_REMATCH[1]}")
@@ -122,17 +128,21 @@ launch() { # launch COMMAND ...: as espnet2.bin.launch or torchrun does
 }
 
 train() {
+    local src_shape=src_text_shape.bpe statistics=()
+    ! hears || src_shape=speech_shape
+    [ ! -f "${lego_stats_dir}/train/feats_stats.npz" ] ||
+        statistics=(--feats_stats "${lego_stats_dir}/train/feats_stats.npz")
     # shellcheck disable=SC2086
     # Large pages (glibc 2.35 and newer; others ignore it) make training on a CPU some hundredths faster.
     OMP_NUM_THREADS=${num_threads} GLIBC_TUNABLES=${GLIBC_TUNABLES:-glibc.malloc.hugetlb=1} \
         with_progress epochs "${lego_exp}/train.log" 0 "stage 11" epochs \
         launch -m legonn.bin.train --collect_stats false "${task_options[@]}" \
         --resume true --output_dir "${lego_exp}" --config "${lego_config}" \
-        --train_shape_file "${lego_stats_dir}/train/src_text_shape.bpe" \
+        --train_shape_file "${lego_stats_dir}/train/${src_shape}" \
         --train_shape_file "${lego_stats_dir}/train/text_shape.bpe" \
-        --valid_shape_file "${lego_stats_dir}/valid/src_text_shape.bpe" \
+        --valid_shape_file "${lego_stats_dir}/valid/${src_shape}" \
         --valid_shape_file "${lego_stats_dir}/valid/text_shape.bpe" \
-        ${lego_args} 2>"${lego_exp}/launch.log" || training_failed
+        ${statistics[@]+"${statistics[@]}"} ${lego_args} 2>"${lego_exp}/launch.log" || training_failed
 }
 
 training_failed() {

@@ -1,0 +1,177 @@
+"""Which recordings a command line means: files of sound, folders of them, and Kaldi's `wav.scp`."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+
+from legonn.audio.recordings import Utterance, read_utterances
+from legonn.audio.source import Sound
+from legonn.data.folder import read_keys
+from legonn.errors import ConfigError, DataError
+
+__all__ = ["SUFFIXES", "check_kind", "find_recordings", "is_sound", "utterance_id"]
+
+# Names of what soundfile reads and knows by its content; the usual ones first, for messages.
+SUFFIXES = tuple(
+    ".wav .flac .mp3 .ogg .opus .oga .aif .aiff .aifc .au .snd .caf .w64 .rf64 .sph .nist .voc".split()
+)
+SPEECH = (
+    f"audio files ({', '.join(SUFFIXES[:5])} ...), a folder of them, or a Kaldi folder's wav.scp"
+)
+
+
+def is_sound(paths: Sequence[str], form: str = "auto") -> bool:
+    """Whether an input is recordings: a folder, a `wav.scp`, or a name that ends as audio files' do.
+
+    Parameters
+    ----------
+    paths : sequence of str
+        The input.
+    form : str
+        Of text, if it isn't `auto`: then it is no recordings.
+
+    Raises
+    ------
+    ConfigError
+        If some paths are and some aren't, and when several aren't.
+    """
+    text = [path for path in paths if form != "auto" or not _is_sound(path)]
+    if not text:
+        return True
+    if len(text) < len(paths):
+        sound = next(path for path in paths if _is_sound(path))
+        raise ConfigError(
+            f"--input names audio, {sound}, and by its name {_called(text[0])} isn't: give {SPEECH}; "
+            "convert other formats, for example with ffmpeg"
+        )
+    if len(text) > 1:
+        raise ConfigError(
+            f"--input names {len(text)} texts, {_called(text[0])} first: give one. It takes several only of audio: "
+            f"{SPEECH}"
+        )
+    return False
+
+
+def _is_sound(path: str) -> bool:
+    if path == "-":
+        return False
+    given = Path(path)
+    return given.is_dir() or given.name == "wav.scp" or _has_suffix(given)
+
+
+def _has_suffix(path: Path) -> bool:
+    return path.suffix.lower() in SUFFIXES
+
+
+def _called(path: str) -> str:
+    return "standard input" if path == "-" else path
+
+
+def check_kind(source: object, name: str, paths: Sequence[str], *, sound: bool) -> None:
+    """Raise a ConfigError unless a system takes what it is given.
+
+    Parameters
+    ----------
+    source : TextCodec or Sound
+        What its encoder reads.
+    name : str
+        The system's.
+    paths : sequence of str
+        The input.
+    sound : bool
+        Whether that is recordings.
+    """
+    if isinstance(source, Sound) == sound:
+        return
+    if sound:
+        raise ConfigError(
+            f"{name} reads text, and --input {paths[0]} is audio: give it a file of text, or name a system whose "
+            "encoder hears"
+        )
+    raise ConfigError(
+        f"{name} takes {source}, and {_called(paths[0])} is read as text: give --input {SPEECH}"
+    )
+
+
+def find_recordings(
+    paths: Sequence[str], *, allow_pipes: bool = False, key_file: str | None = None
+) -> dict[str, Utterance]:
+    """What an input of sound consists of; no recording is opened yet.
+
+    Parameters
+    ----------
+    paths : sequence of str
+        Audio files, whose ids are their names without the suffix; folders of them at any depth, whose ids are the
+        paths below the folder, `-` for `/`; `wav.scp`, or the folder that holds it, with the `segments` beside it.
+        In ids `_` stands for white space.
+    allow_pipes : bool
+        Let `wav.scp` hold commands.
+    key_file : str, optional
+        Only the ids that begin this file's lines, in its order.
+
+    Returns
+    -------
+    dict of str to Utterance
+        By id, in the order of `paths`; a folder's in the C locale's order of ids, those of `wav.scp` in its order.
+
+    Raises
+    ------
+    DataError
+        If a folder has no recordings, or a `wav.scp` has faults; naming all files that would get an id twice, and all
+        keys that there aren't.
+    """
+    found: dict[str, Utterance] = {}
+    clashes = []
+    for utterance in (one for path in paths for one in _utterances(Path(path), allow_pipes)):
+        first = found.setdefault(utterance.utt_id, utterance)
+        if first is not utterance:
+            clashes.append(f"{utterance.utt_id}: {first.where} and {utterance.where}")
+    if clashes:
+        raise DataError(
+            f"{len(clashes)} recordings have the id of another; rename them, or name them in a wav.scp:",
+            clashes,
+        )
+    if key_file is None:
+        return found
+    return {key: found[key] for key in read_keys(key_file, found, ", ".join(paths))}
+
+
+def _utterances(path: Path, allow_pipes: bool) -> Iterable[Utterance]:
+    if path.is_dir() and not (path / "wav.scp").is_file():
+        return _folder(path)
+    if path.is_dir() or path.name == "wav.scp":
+        folder = path if path.is_dir() else path.parent
+        return read_utterances(folder, allow_pipes=allow_pipes).values()
+    return [_named(path, Path(path.name))]
+
+
+def _folder(folder: Path) -> list[Utterance]:
+    names = list(_walk(folder))
+    if not names:
+        raise DataError(
+            f"{folder} has neither wav.scp nor audio files: name a folder that has. Audio files end in "
+            f"{', '.join(SUFFIXES)}"
+        )
+    utterances = [_named(folder / name, name) for name in sorted(names)]
+    return sorted(utterances, key=lambda one: one.utt_id.encode("utf-8"))  # as the C locale does
+
+
+def _walk(folder: Path) -> Iterator[Path]:
+    """Audio files below a folder, relative to it; hidden ones, as other systems' file managers leave, are left out."""
+    for top, _, files in os.walk(folder):
+        for file in files:
+            name = Path(top, file).relative_to(folder)
+            if _has_suffix(name) and not any(part.startswith(".") for part in name.parts):
+                yield name
+
+
+def _named(path: Path, name: Path) -> Utterance:
+    return Utterance(utterance_id(name), str(path), str(path))
+
+
+def utterance_id(name: Path) -> str:
+    """`a/b c.wav` -> `a-b_c`: one word of UTF-8, as a text file's ids are."""
+    words = "-".join(name.with_suffix("").parts).split()
+    return os.fsencode("_".join(words)).decode("utf-8", errors="replace")

@@ -1,0 +1,52 @@
+"""Where the recordings that this package makes are put, and how they are written."""
+
+from __future__ import annotations
+
+import io
+import os
+from contextlib import suppress
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from legonn.errors import ConfigError
+
+__all__ = ["FORMATS", "check_format", "encode", "recording_path", "write_recording"]
+
+# Of soundfile: FLAC loses nothing; Opus is a tenth of its size, and slower to write.
+FORMATS = {"flac": ("FLAC", "PCM_16"), "wav": ("WAV", "PCM_16"), "opus": ("OGG", "OPUS")}
+FOLDER = 1000  # recordings in one folder
+
+
+def check_format(name: str) -> None:
+    """Raise a `ConfigError` unless `name` is a key of `FORMATS`."""
+    if name not in FORMATS:
+        raise ConfigError(f"--format {name}: give one of {', '.join(FORMATS)}")
+
+
+def recording_path(folder: Path, number: int, utt_id: str, format: str) -> Path:
+    """`folder/wav/<thousands>/<utt-id>.<format>`; `number` counts from 0."""
+    return folder / "wav" / f"{number // FOLDER:03d}" / f"{utt_id.replace('/', '%2F')}.{format}"
+
+
+def encode(samples: NDArray[np.float32], sample_rate: int, format: str) -> bytes:
+    """A file's content: samples (N,), full scale 1, as a key of `FORMATS`."""
+    import soundfile
+
+    file = io.BytesIO()
+    container, subtype = FORMATS[format]
+    soundfile.write(file, samples, sample_rate, format=container, subtype=subtype)
+    return file.getvalue()
+
+
+def write_recording(path: Path, content: bytes) -> None:
+    """Whole or not at all; not forced to the disk one by one, as recordings are many and can be made again."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        temporary.write_bytes(content)
+        os.replace(temporary, path)
+    finally:
+        with suppress(FileNotFoundError):
+            temporary.unlink()

@@ -1,0 +1,128 @@
+"""Recordings in pieces: who gets which hypotheses, and what they are as one."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import soundfile
+
+from legonn.audio.hearing import Heard
+from legonn.audio.recordings import Utterance
+from legonn.audio.source import Sound
+from legonn.progress import Progress
+from legonn.search import Hypothesis
+from legonn.search.files import open_writer
+from legonn.search.listening import Tally, decode_recordings, join, transcribe_window
+
+RATE = 4000
+
+
+def hypothesis(text: str, score: float = 0.0, **scores: float) -> Hypothesis:
+    return Hypothesis(text, tuple(text), tuple(map(ord, text)), score, scores)
+
+
+class Lengths:
+    """A transcriber that writes down how many samples it was given."""
+
+    sound = Sound(RATE)
+
+    def transcribe(
+        self, pieces: Sequence[Any], on_done: Callable[[int], None]
+    ) -> list[list[Hypothesis]]:
+        on_done(0)
+        for _ in pieces:
+            on_done(1)
+        return [[hypothesis(f"{len(piece)}"), hypothesis("other")] for piece in pieces]
+
+
+LENGTHS: Any = Lengths()
+
+
+def heard(utt_id: str, *lengths: int) -> Heard:
+    edges = np.cumsum([0, *lengths]).tolist()
+    samples = np.zeros(edges[-1], np.float32)
+    return Heard(Utterance(utt_id, "", ""), samples, 10, tuple(zip(edges, edges[1:], strict=False)))
+
+
+def test_one_piece_keeps_all_its_hypotheses() -> None:
+    found = [hypothesis("a", -1.0, decoder=-2.0), hypothesis("b")]
+    assert join([found]) == found
+
+
+def test_pieces_become_one_hypothesis() -> None:
+    first = [hypothesis("ab", -0.5, decoder=-1.0, ctc=-3.0), hypothesis("x")]
+    second = [hypothesis("", -0.25)]
+    third = [hypothesis("c", -1.0, decoder=-2.0, ctc=-0.5)]
+    assert join([first, second, third]) == [
+        Hypothesis("ab c", ("a", "b", "c"), (97, 98, 99), -1.75, {"decoder": -3.0, "ctc": -3.5})
+    ]
+
+
+def test_nothing_heard_is_an_empty_text() -> None:
+    (found,) = join([])
+    assert (found.text, found.tokens, found.score) == ("", (), 0.0)
+
+
+def test_each_recording_gets_what_its_pieces_gave() -> None:
+    done: list[int] = []
+    window = [heard("a", 3), heard("bad"), heard("b", 5, 7, 6)]
+    found = transcribe_window(LENGTHS, window, done.append)
+    assert [[piece[0].text for piece in pieces] for pieces in found] == [["3"], [], ["5", "7", "6"]]
+    # Four pieces of three recordings.
+    assert np.cumsum(done).tolist() == [0, 0, 1, 2, 3]
+
+
+def test_a_window_without_a_piece_is_done_at_once() -> None:
+    done: list[int] = []
+    assert transcribe_window(LENGTHS, [heard("bad"), heard("worse")], done.append) == [[], []]
+    assert sum(done) == 2
+
+
+def test_the_tally_tells_what_was_cut_and_what_was_bad() -> None:
+    tally = Tally()
+    tally.add(
+        [heard("a", 3), heard("b", 5, 7), Heard(Utterance("c", "", ""), fault="no such file")]
+    )
+    assert tally == Tally(total=3, bad=1, cut=1, seconds=1.5)
+    assert list(tally.messages(0.7)) == [
+        "1 of 3 recordings are longer than 0.7 s: cut at quiet places, joined",
+        "1 of 3 recordings could not be decoded",
+    ]
+    assert list(Tally(total=3).messages(0.7)) == []
+
+
+def test_recordings_are_written_in_their_order_with_times_and_faults(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    utterances = [
+        Utterance(name, f"{tmp_path}/{name}.wav", f"{tmp_path}/{name}.wav") for name in "cab"
+    ]
+    for name, seconds in (("c", 1.0), ("b", 9.0)):
+        samples = np.random.default_rng(1).uniform(-0.1, 0.1, round(seconds * RATE))
+        samples[20000:22000] = 0
+        soundfile.write(tmp_path / f"{name}.wav", samples, RATE)
+    times, log = io.StringIO(), io.StringIO()
+    with open_writer("-", ids=True) as writer:
+        tally = decode_recordings(
+            LENGTHS,
+            utterances,
+            longest=8.0,
+            size=2,
+            writer=writer,
+            times=times,
+            progress=Progress(3, unit="recording", stream=log),
+        )
+    assert tally == Tally(total=3, bad=1, cut=1, seconds=10.0)
+    assert log.getvalue() == f"legonn decode: warning: {tmp_path}/a.wav: no such file\n"
+    c, a, b = capsys.readouterr().out.splitlines()
+    assert (c, a) == ("c 4000", "a ")
+    first, second = map(int, b.removeprefix("b ").split())
+    assert first + second == 36000 and 20600 <= first <= 21400
+    assert times.getvalue() == (
+        f"c 0.00 1.00 4000\nb 0.00 {first / RATE:.2f} {first}\nb {first / RATE:.2f} 9.00 {second}\n"
+    )
