@@ -204,7 +204,7 @@ class SpeechEncoderConfig(LayerConfig):
         K / T, T being the states that subsampling leaves: 25 a second.
     length_query : {"position", "source_position"}
         See `LengthController`.
-    sample_rate, mels, normalisation, spec_augment
+    sample_rate, mels, channels, normalisation, spec_augment
         See `SpeechFrontEnd`.
     """
 
@@ -214,6 +214,7 @@ class SpeechEncoderConfig(LayerConfig):
     length_query: str = "source_position"
     sample_rate: int = Sound.sample_rate
     mels: int = 80
+    channels: int = 64
     normalisation: str = "utterance"
     spec_augment: bool = True
 
@@ -227,6 +228,7 @@ class SpeechEncoderConfig(LayerConfig):
             raise ConfigError(f"sample_rate is {self.sample_rate}; it is between 4000 and 48000 Hz")
         if not 8 <= self.mels <= 256:
             raise ConfigError(f"mels is {self.mels}; it is between 8 and 256")
+        _in_range(1, MOST_UNITS, self, "channels")
 
     def build(self, *, vocabulary: int, length_control: bool) -> LegoEncoder:
         from legonn.speech import SpeechFrontEnd
@@ -236,6 +238,7 @@ class SpeechEncoderConfig(LayerConfig):
                 width=self.width,
                 sample_rate=self.sample_rate,
                 mels=self.mels,
+                channels=self.channels,
                 normalisation=self.normalisation,
                 spec_augment=self.spec_augment,
                 dropout=self.dropout,

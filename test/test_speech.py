@@ -29,6 +29,7 @@ def front_end(**options: Any) -> SpeechFrontEnd:
         "width": 16,
         "sample_rate": 16000,
         "mels": 20,
+        "channels": 8,
         "normalisation": "utterance",
         "spec_augment": False,
         "dropout": 0.0,

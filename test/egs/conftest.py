@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -142,9 +143,41 @@ def finished(first_run: tuple[Recipe, str]) -> Recipe:
     return first_run[0]
 
 
-@pytest.fixture
-def again(finished: Recipe, tmp_path: Path) -> Recipe:
-    """A copy of the finished recipe, to change."""
+def copy_made(finished: Recipe, to: Path) -> Recipe:
+    """A copy of a recipe with all that it has made."""
     root = finished.folder.parents[2]
-    shutil.copytree(root, tmp_path / "again", symlinks=True)
-    return Recipe(tmp_path / "again" / finished.folder.relative_to(root))
+    shutil.copytree(root, to / "again", symlinks=True)
+    return Recipe(to / "again" / finished.folder.relative_to(root))
+
+
+@pytest.fixture
+def copied(tmp_path: Path) -> Callable[[Recipe], Recipe]:
+    """Gives a copy of a recipe with all that it has made, to change."""
+    return lambda recipe: copy_made(recipe, tmp_path)
+
+
+@pytest.fixture
+def again(finished: Recipe, copied: Callable[[Recipe], Recipe]) -> Recipe:
+    """A copy of the finished recipe, to change."""
+    return copied(finished)
+
+
+TINY_SPEECH = """\
+base: tiny.yaml
+encoder: speech
+encoder_conf: {length_ratio: 2.0, mels: 20, normalisation: global}
+chain_conf: {early_ctc: 0.5}
+batch_bins: 300000
+max_epoch: 2
+"""
+
+
+@pytest.fixture(scope="session")
+def spoken_run(
+    first_run: tuple[Recipe, str], tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Recipe, str]:
+    """The finished recipe, gone on with speech, and what that printed; look, don't change."""
+    recipe = copy_made(first_run[0], tmp_path_factory.mktemp("spoken"))
+    (recipe.folder / "conf/tiny_speech.yaml").write_text(TINY_SPEECH)
+    options = ["--spoken_pairs", "12", "--speech_lego_config", "conf/tiny_speech.yaml"]
+    return recipe, recipe.run(*OPTIONS, *options)

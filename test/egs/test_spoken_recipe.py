@@ -1,0 +1,126 @@
+"""The numbers recipe with speech, all its stages, with a tiny configuration."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import soundfile
+
+from legonn.data.folder import read_text
+from legonn.module import describe
+
+SYSTEMS = {
+    "English-ASR": "exp/asr_en/decode/test_en_speech",
+    "ASR-encoder+De-En-decoder": "exp/compose_asr_en_de_en/decode/test_en_speech",
+}
+STAGES = "../../TEMPLATE/lego1/lego.sh"
+SPEECH = (
+    "--src_modality speech --train_set train_en_12_speech --valid_set val_en_speech "
+    "--test_sets test_en_speech --src_lang en --tgt_lang en --token_listdir data/en_token_list/bpe_bpe50 "
+    "--lego_config conf/tiny_speech.yaml"
+).split()
+
+
+@pytest.fixture(scope="module")
+def spoken(spoken_run: tuple[Any, str]) -> Any:
+    """The recipe; look, don't change."""
+    return spoken_run[0]
+
+
+def test_what_was_done_for_text_is_not_done_again(spoken_run: tuple[Any, str]) -> None:
+    for experiment in ("de_en", "ro_en"):
+        assert f"up to date: exp/{experiment}/.done" in spoken_run[1]
+
+
+def test_it_ends_with_a_table_of_five_systems_with_word_errors(spoken_run: tuple[Any, str]) -> None:
+    lines = [re.split(r"  +", line) for line in spoken_run[1].splitlines()[-6:]]
+    assert lines[0] == ["system", "test set", "sentences", "exact %", "BLEU", "WER"]
+    assert [line[:3] for line in lines[4:]] == [
+        ["English ASR alone", "test_en_speech", "6"],
+        ["ASR encoder + De-En decoder", "test_en_speech", "6"],
+    ]
+    assert all(len(line) == 6 for line in lines)
+
+
+def test_training_reads_the_recordings_where_they_were_made(spoken: Any) -> None:
+    paths = read_text(spoken.folder / "dump/raw/train_en_12_speech/wav.scp")
+    assert len(paths) == 12
+    assert set(paths.values()) == {
+        str(path.resolve()) for path in spoken.folder.glob("data/train_en_12_speech/wav/*/*.flac")
+    }
+    counts = read_text(spoken.folder / "dump/raw/train_en_12_speech/utt2num_samples")
+    assert {i: str(soundfile.info(path).frames) for i, path in paths.items()} == counts
+    speakers = [
+        set(read_text(spoken.folder / f"dump/raw/{name}/utt2spk").values())
+        for name in ("train_en_12_speech", "val_en_speech", "test_en_speech")
+    ]
+    assert not speakers[0] & speakers[1] and not speakers[1] & speakers[2]
+
+
+def test_its_encoder_is_packed_with_its_statistics(spoken: Any) -> None:
+    description, _ = describe(spoken.folder / "exp/asr_en/modules/asr_en_encoder")
+    assert description["kind"] == "encoder"
+    log = (spoken.folder / "exp/asr_en/train.log").read_text()
+    assert "loss_early_ctc=" in log
+    assert list(spoken.folder.glob("exp/lego_stats_train_en_12_speech_*/train/feats_stats.npz"))
+
+
+@pytest.mark.parametrize(("system", "folder"), SYSTEMS.items())
+def test_its_scores_have_word_errors_and_where_they_are(
+    spoken: Any, system: str, folder: str
+) -> None:
+    scores = json.loads((spoken.folder / folder / "score.json").read_text())
+    assert [score["metric"] for score in scores] == ["exact", "bleu", "wer"]
+    assert {score["system"] for score in scores} == {system}
+    assert "|units:speakers" in scores[2]["signature"]
+    alignments = (spoken.folder / folder / "alignments.txt").read_text(encoding="utf-8")
+    assert "REF: " in alignments and "HYP: " in alignments
+
+
+def test_the_same_command_again_does_nothing(spoken: Any) -> None:
+    options = ["--lego_exp", "exp/asr_en", "--stage", "3", "--stop_stage", "11"]
+    printed = spoken.run(*SPEECH, *options, script=STAGES)
+    for stamp in ("dump/raw/train_en_12_speech/.done", "exp/asr_en/.done"):
+        assert f"up to date: {stamp}" in printed
+
+
+def test_speeds_are_copies_of_the_training_set_alone(
+    spoken: Any, copied: Callable[[Any], Any]
+) -> None:
+    recipe = copied(spoken)
+    recipe.run(
+        *SPEECH,
+        "--speed_perturb_factors",
+        "0.9 1.0",
+        "--stage",
+        "2",
+        "--stop_stage",
+        "4",
+        script=STAGES,
+    )
+    paths = read_text(recipe.folder / "dump/raw/train_en_12_speech_sp/wav.scp")
+    assert sum(utt_id.startswith("sp0.9-") for utt_id in paths) == 12 and len(paths) == 24
+    texts = read_text(recipe.folder / "dump/raw/train_en_12_speech_sp/text.tc.en")
+    assert all(
+        texts[f"sp0.9-{utt_id}"] == text for utt_id, text in texts.items() if utt_id[:2] != "sp"
+    )
+    assert len(read_text(recipe.folder / "dump/raw/val_en_speech/wav.scp")) == 6
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--src_modality", "song"], "--src_modality song: give text or speech"),
+        (
+            ["--src_modality", "text", "--speed_perturb_factors", "0.9"],
+            "is for --src_modality speech",
+        ),
+        (["--joint_tokens", "true", "--stage", "5"], "--joint_tokens: speech has no tokens"),
+    ],
+)
+def test_options_that_cannot_be(spoken: Any, options: list[str], message: str) -> None:
+    assert message in spoken.fail(*SPEECH, *options, "--stop_stage", "5", script=STAGES)
