@@ -113,11 +113,15 @@ class Decoder(AbsDecoder, BatchScorerInterface):
         """
         first = 0 if past is None else past.size(4)
         x = self.embed(tokens[:, None], first)
-        grown = []
+        grown: list[Tensor] = []  # each (B, 2, H, U, D/H)
         for i, block in enumerate(self.layers()):
-            before = None if past is None else (past[:, i, 0], past[:, i, 1])
-            x, pair = block.step(x, before, (memory[:, i, 0], memory[:, i, 1]))
-            grown.append(torch.stack(pair, dim=1))  # (B, 2, H, U, D/H)
+
+            def remember(*new: Tensor, layer: int = i) -> tuple[Tensor, Tensor]:
+                pair = torch.stack(new, dim=1)  # (B, 2, H, 1, D/H)
+                grown.append(pair if past is None else torch.cat([past[:, layer], pair], dim=3))
+                return grown[-1][:, 0], grown[-1][:, 1]
+
+            x = block.step(x, remember, None, (memory[:, i, 0], memory[:, i, 1]), None)
         logits = self.output(self.norm(x[:, 0]))
         return logits.float().log_softmax(dim=-1), torch.stack(grown, dim=1)
 

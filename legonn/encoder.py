@@ -98,6 +98,11 @@ class LegoEncoder(AbsEncoder):
         """Whether its front end normalises by those of a training set."""
         return getattr(self.front_end, "normalisation", None) == "global"
 
+    @property
+    def sees_padding(self) -> bool:
+        """Whether an utterance's states depend on how far its batch is padded."""
+        return any(getattr(part, "sees_padding", False) for part in (self.before, self.after))
+
     def output_size(self) -> int:
         """D."""
         return self.width

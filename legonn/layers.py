@@ -7,7 +7,7 @@ D model width, V vocabulary, H heads.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import cast
 
 import torch
@@ -319,19 +319,28 @@ class Block(nn.Module):
         return x + self.dropout(self.feedforward(self.feedforward_norm(x)))
 
     def step(
-        self, x: Tensor, past: tuple[Tensor, Tensor] | None, memory: tuple[Tensor, Tensor]
-    ) -> tuple[Tensor, tuple[Tensor, Tensor]]:
-        """One decoding step with cached keys and values.
+        self,
+        x: Tensor,
+        remember: Callable[[Tensor, Tensor], tuple[Tensor, Tensor]],
+        bias: Tensor | None,
+        memory: tuple[Tensor, Tensor],
+        memory_bias: Tensor | None,
+    ) -> Tensor:
+        """One decoding step with cached keys and values: x (B, n, D) -> (B, n, D).
 
-        x is (B, 1, D); `past` holds this layer's keys and values of the prefix, two of (B, H, U, D/H);
-        `memory` those of the states attended across, two of (B, H, K, D/H). Returns the output and the grown cache.
+        Parameters
+        ----------
+        remember : callable
+            Takes the n new keys and values, two of (B, H, n, D/H), and gives all that there are, two of (B, H, U, D/H).
+        bias, memory_bias : Tensor or None
+            Of attention to those, and to `memory`; broadcast to (B, H, n, ...).
+        memory : pair of Tensor
+            Keys and values of the states attended across, two of (B, H, K, D/H).
         """
         assert self.self_attention is not None and self.self_norm is not None
         assert self.cross_attention is not None and self.cross_norm is not None
-        query, key, value = self.self_attention.project(self.self_norm(x))
-        if past is not None:
-            key, value = torch.cat([past[0], key], 2), torch.cat([past[1], value], 2)
-        x = x + self.self_attention.attend(query, key, value, None)
+        query, *new = self.self_attention.project(self.self_norm(x))
+        x = x + self.self_attention.attend(query, *remember(*new), bias)
         cross = self.cross_attention
-        x = x + cross.attend(cross.split(cross.query(self.cross_norm(x))), *memory, None)
-        return self.finish(x), (key, value)
+        x = x + cross.attend(cross.split(cross.query(self.cross_norm(x))), *memory, memory_bias)
+        return self.finish(x)

@@ -175,6 +175,8 @@ class EspnetGroup(nn.Module):
         That takes states (B, T, D).
     """
 
+    sees_padding = True
+
     def __init__(self, encoder: AbsEncoder) -> None:
         super().__init__()
         self.encoder = encoder

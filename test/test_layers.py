@@ -286,9 +286,15 @@ def test_a_block_steps_as_it_runs() -> None:
     assert layer.cross_attention is not None
     whole = layer(x, causal_bias(4, x.device), memory, None)
     pairs = layer.cross_attention.keys_values(memory)
-    past = None
+    past: list[tuple[torch.Tensor, torch.Tensor]] = []
+
+    def remember(key: torch.Tensor, value: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        past.append((key, value))
+        keys, values = zip(*past, strict=True)
+        return torch.cat(keys, dim=2), torch.cat(values, dim=2)
+
     for i in range(4):
-        out, past = layer.step(x[:, i : i + 1], past, pairs)
+        out = layer.step(x[:, i : i + 1], remember, None, pairs, None)
         torch.testing.assert_close(out, whole[:, i : i + 1], atol=1e-5, rtol=1e-4)
 
 

@@ -1,4 +1,4 @@
-"""Decoding: options, beam search through ESPnet's scorer interfaces, and whole texts."""
+"""Decoding: options, beam search, and whole texts."""
 
 from __future__ import annotations
 

@@ -1,22 +1,24 @@
-"""Beam search of many utterances at once, over any of ESPnet's batched scorers.
+"""Beam search of many utterances at once.
 
-The same search as `espnet.nets.batch_beam_search.BatchBeamSearch`, save where that costs time or
-quality: it searches utterances of equal length together; it ends one when no running hypothesis can
-overtake by *normalised* score, where ESPnet's `end_detect` compares sums; and the `<eos>` that the
-length limit forces is scored.
+The search of `espnet.nets.batch_beam_search.BatchBeamSearch`, save where that costs time or quality: it searches many
+utterances together; it ends one when no running hypothesis can overtake by *normalised* score, where ESPnet's
+`end_detect` compares sums; and the `<eos>` that the length limit forces is scored.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 import torch
-from espnet.nets.scorer_interface import BatchPartialScorerInterface, BatchScorerInterface
 from torch import Tensor
 
+from legonn.search.scorers import CandidateScorer, Scorer, TokenScorer
+
 __all__ = ["BeamSearch", "Found"]
+
+# Finished utterances leave the batch when they are so large a part of it: moving the others takes time, too.
+LEAVE = 0.25
 
 
 @dataclass(frozen=True)
@@ -42,22 +44,21 @@ class Found:
 class _Beams:
     """Running hypotheses of N utterances, b each; a dead one has total -inf and is nobody's parent.
 
-    `prefixes` (N*b, U), `totals` (N, b), `sums` (N, b) and `states` (N*b) by scorer, `memory`
-    (N*b, K, D); `utterances` (N,) and `ended` (N,) say whose they are and what has finished.
+    `prefixes` (N, b, U) with `<sos>`; `totals` (N, b), weighted; `sums` (N, b) by scorer; `utterances` (N,): which they
+    are; `going` (N,): whose result is open; `fewest`, `most` (N,) tokens; `worst` (N,): the score to be beaten;
+    `suggested` (N, S'): tokens.
     """
 
     prefixes: Tensor
     totals: Tensor
     sums: dict[str, Tensor]
-    states: dict[str, Any]
-    memory: Tensor
-    utterances: list[int]
-    ended: list[list[Found]] = field(default_factory=list)
-
-    def rows(self, parents: Tensor) -> Tensor:
-        """Parents as slots (N, b) -> as rows (N*b,)."""
-        first = torch.arange(len(parents), device=parents.device)[:, None] * parents.size(1)
-        return (parents + first).flatten()
+    utterances: Tensor
+    going: Tensor
+    fewest: Tensor
+    most: Tensor
+    worst: Tensor
+    suggested: Tensor | None = None
+    ended: dict[int, list[Found]] = field(default_factory=dict)
 
 
 class BeamSearch:
@@ -65,14 +66,17 @@ class BeamSearch:
 
     Parameters
     ----------
-    scorers : mapping of str to BatchScorerInterface
-        Each gives scores of the next token for prefixes of several utterances at once.
     weights : mapping of str to float
-        By scorer; one without a weight, or with 0, is not asked.
+        By scorer's name.
     beam_size, nbest : int
-        Hypotheses kept at each step; and given at the end.
+        b, hypotheses kept at each step; and those given at the end.
     length_penalty : float
         alpha, see `DecodingOptions`.
+    pre_beam : int
+        Of each hypothesis's next tokens, so many of the best by those scorers that score all are given to those that
+        don't; 4 `beam_size` by default.
+    suggestions : bool
+        Beside them, as many that those others suggest. ESPnet's search has none.
     sos, eos : int
         Ids.
     log_probabilities : bool
@@ -83,163 +87,184 @@ class BeamSearch:
     def __init__(
         self,
         *,
-        scorers: Mapping[str, BatchScorerInterface],
         weights: Mapping[str, float],
         beam_size: int,
         length_penalty: float,
         sos: int,
         eos: int,
         nbest: int = 1,
+        pre_beam: int | None = None,
+        suggestions: bool = True,
         log_probabilities: bool = True,
     ) -> None:
-        self.scorers = {name: s for name, s in scorers.items() if weights.get(name, 0) != 0}
-        if not self.scorers:
+        if not any(weights.values()):
             raise ValueError("no scorer has a weight; give one of them more than 0")
-        for name, scorer in self.scorers.items():
-            if isinstance(scorer, BatchPartialScorerInterface):
-                raise TypeError(
-                    f"scorer {name!r} scores only some tokens; give one that scores all"
-                )
         self.weights = weights
         self.beam_size = beam_size
         self.length_penalty = length_penalty
         self.sos, self.eos = sos, eos
         self.nbest = nbest
+        self.pre_beam = max(pre_beam or 4 * beam_size, beam_size + 1)
+        self.suggestions = suggestions
         self.log_probabilities = log_probabilities
 
     def __call__(
         self,
-        memory: Tensor,
+        scorers: Mapping[str, Scorer],
         *,
-        fewest: int,
-        most: int,
-        inputs: Mapping[str, Tensor] | None = None,
+        fewest: Sequence[int],
+        most: Sequence[int],
+        device: torch.device | None = None,
     ) -> list[list[Found]]:
-        """Search N utterances of equal length.
+        """Search N utterances.
 
         Parameters
         ----------
-        memory : Tensor
-            (N, K, D): what scorers are given as ESPnet's `x` and `xs`.
-        fewest, most : int
-            Tokens of a hypothesis, `<eos>` not counted.
-        inputs : mapping, optional
-            (N, ...) by scorer: what its `batch_init_state` gets in place of `memory`.
+        scorers : mapping
+            Of these N x b hypotheses, which have not begun; one at least scores all tokens. One without a weight is
+            not asked.
+        fewest, most : sequence of int
+            N each: tokens of a hypothesis, `<eos>` not counted.
+        device : torch.device, optional
+            The scorers'; the CPU by default.
 
         Returns
         -------
         list of list of Found
-            For each utterance at most `nbest`, the best first.
+            For each utterance at most `nbest`, the best first; none where a scorer forbids all of `fewest` tokens.
         """
-        results: list[list[Found]] = [[] for _ in range(len(memory))]
-        beams = self._start(memory, inputs or {})
-        for length in range(most + 1):
-            self._extend(beams, may_end=length >= fewest, must_end=length == most)
+        asked = {name: s for name, s in scorers.items() if self.weights.get(name, 0) != 0}
+        beams = self._start(asked, fewest, most, device)
+        for length in range(max(most) + 1):
+            self._extend(beams, asked, length)
             self._collect(beams)
-            self._retire(beams, results, most)
-            if not beams.utterances:
+            self._retire(beams)
+            if not bool(beams.going.any()):
                 break
-        # A scorer may forbid every output of `fewest` tokens: CTC does when positions are fewer.
-        for i in [i for i, found in enumerate(results) if not found]:
-            one = {name: x[i : i + 1] for name, x in (inputs or {}).items()}
-            results[i] = self(memory[i : i + 1], fewest=0, most=most, inputs=one)[0]
-        return results
+            self._leave(beams, asked)
+        return [beams.ended[i] for i in range(len(most))]
 
-    def _start(self, memory: Tensor, inputs: Mapping[str, Tensor]) -> _Beams:
-        count, size = len(memory), self.beam_size
-        totals = memory.new_full((count, size), -torch.inf, dtype=torch.float32)
+    def _start(
+        self,
+        scorers: Mapping[str, Scorer],
+        fewest: Sequence[int],
+        most: Sequence[int],
+        device: torch.device | None,
+    ) -> _Beams:
+        if not any(isinstance(scorer, TokenScorer) for scorer in scorers.values()):
+            raise ValueError("no scorer with a weight scores all tokens; give one that does")
+        count = len(most)
+        totals = torch.full((count, self.beam_size), -torch.inf, device=device)
         totals[:, 0] = 0.0
-        states = {
-            name: [
-                state
-                for x in inputs.get(name, memory)
-                for state in [scorer.batch_init_state(x)] * size
-            ]
-            for name, scorer in self.scorers.items()
-        }
         return _Beams(
-            prefixes=torch.full((count * size, 1), self.sos, device=memory.device),
+            prefixes=torch.full((count, self.beam_size, 1), self.sos, device=device),
             totals=totals,
-            sums={name: torch.zeros_like(totals) for name in self.scorers},
-            states=states,
-            memory=memory.repeat_interleave(size, dim=0),
-            utterances=list(range(count)),
-            ended=[[] for _ in range(count)],
+            sums={name: torch.zeros_like(totals) for name in scorers},
+            utterances=torch.arange(count, device=device),
+            going=torch.ones(count, dtype=torch.bool, device=device),
+            fewest=torch.tensor(fewest, device=device),
+            most=torch.tensor(most, device=device),
+            worst=torch.full((count,), -torch.inf, device=device),
+            ended={i: [] for i in range(count)},
         )
 
-    def _extend(self, beams: _Beams, *, may_end: bool, must_end: bool) -> None:
+    def _extend(self, beams: _Beams, scorers: Mapping[str, Scorer], length: int) -> None:
         """One more token for every hypothesis; the best `beam_size` of each utterance stay."""
-        count, size = beams.totals.shape
-        news, states = {}, {}
-        total = 0.0
-        for name, scorer in self.scorers.items():
-            score, states[name] = scorer.batch_score(
-                beams.prefixes, beams.states[name], beams.memory
-            )
-            news[name] = score.view(count, -1)  # (N, b*V)
-            total = total + self.weights[name] * score.float()
-        assert isinstance(total, Tensor)
-        total = self._allowed(total, may_end=may_end, must_end=must_end).view(count, size, -1)
+        last = beams.prefixes[:, :, -1]
+        whole: dict[str, Tensor] = {}
+        partial: dict[str, CandidateScorer] = {}
+        for name, scorer in scorers.items():
+            if isinstance(scorer, TokenScorer):
+                whole[name] = scorer.step(last)  # (N, b, V)
+            elif isinstance(scorer, CandidateScorer):
+                scorer.step(last)
+                partial[name] = scorer
+        total = _sum(whole, self.weights)
+        candidates = self._candidates(total, beams, partial)  # (N, b, S)
+        news = {name: scores.gather(2, candidates) for name, scores in whole.items()}
+        news |= {name: scorer.score(candidates) for name, scorer in partial.items()}
+        total = self._allowed(_sum(news, self.weights), candidates, beams, length)
         dead = beams.totals.isneginf()[:, :, None]  # their scores may be anything, NaN too
         total = (beams.totals[:, :, None] + total).masked_fill(dead, -torch.inf)
-        beams.totals, best = total.flatten(1).topk(size, dim=1)  # (N, b)
-        parents, tokens = best // total.size(2), best % total.size(2)
-        rows = beams.rows(parents)
-        beams.prefixes = torch.cat([beams.prefixes[rows], tokens.view(-1, 1)], dim=1)
-        for name, scorer in self.scorers.items():
-            beams.sums[name] = beams.sums[name].gather(1, parents) + news[name].gather(1, best)
-            beams.states[name] = [scorer.select_state(states[name], i) for i in rows.tolist()]
+        beams.totals, best = total.flatten(1).topk(self.beam_size, dim=1)  # (N, b)
+        parents = best // total.size(2)
+        tokens = candidates.flatten(1).gather(1, best)
+        rows = parents[:, :, None].expand(-1, -1, beams.prefixes.size(2))
+        beams.prefixes = torch.cat([beams.prefixes.gather(1, rows), tokens[:, :, None]], dim=2)
+        for name, new in news.items():
+            beams.sums[name] = beams.sums[name].gather(1, parents) + new.flatten(1).gather(1, best)
+        for scorer in scorers.values():
+            scorer.reorder(parents)
 
-    def _allowed(self, scores: Tensor, *, may_end: bool, must_end: bool) -> Tensor:
-        """Scores (n, V) with -inf for what the length limits forbid."""
-        if may_end and not must_end:
-            return scores
-        end = torch.arange(scores.size(1), device=scores.device) == self.eos
-        return scores.masked_fill(~end if must_end else end, -torch.inf)
+    def _candidates(
+        self, total: Tensor, beams: _Beams, partial: Mapping[str, CandidateScorer]
+    ) -> Tensor:
+        """The next tokens that are looked at: (N, b, V) -> ids (N, b, S); `<eos>` is the last of them.
+
+        Of each hypothesis the best `pre_beam` and what is suggested; or without scorers of candidates as many as the
+        beam can need, which is one more than its size, as `<eos>` may not be allowed.
+        """
+        chosen = [total.new_full((*total.shape[:2], 1), self.eos, dtype=torch.long)]
+        if beams.suggested is None and self.suggestions:
+            found = [scorer.suggest(self.pre_beam) for scorer in partial.values()]
+            beams.suggested = torch.cat(found, dim=1) if found else None
+        if beams.suggested is not None:
+            chosen.insert(0, beams.suggested[:, None].expand(-1, total.size(1), -1))
+            total = total.scatter(2, chosen[0], -torch.inf)  # no token twice
+        size = min(self.pre_beam if partial else self.beam_size + 1, total.size(2))
+        return torch.cat([total.topk(size, dim=2).indices, *chosen], dim=2)
+
+    def _allowed(self, scores: Tensor, candidates: Tensor, beams: _Beams, length: int) -> Tensor:
+        """Scores (N, b, S) with -inf for what the length limits forbid, and for an `<eos>` that is there twice."""
+        hidden = (candidates == self.eos) | (beams.most == length)[:, None, None]
+        hidden[:, :, -1] = (beams.fewest > length)[:, None]
+        return scores.masked_fill(hidden, -torch.inf)
 
     def _collect(self, beams: _Beams) -> None:
         """Move the hypotheses that end in `<eos>` from the beams to what has finished."""
-        ends = (beams.prefixes[:, -1] == self.eos).view_as(beams.totals)
-        length = beams.prefixes.size(1) - 1  # with <eos>, without <sos>
+        ends = beams.prefixes[:, :, -1] == self.eos
+        length = beams.prefixes.size(2) - 1  # with <eos>, without <sos>
         for n, slot in (ends & ~beams.totals.isneginf()).nonzero().tolist():
-            beams.ended[n].append(
-                Found(
-                    ids=tuple(beams.prefixes[n * self.beam_size + slot, 1:-1].tolist()),
-                    score=beams.totals[n, slot].item() / length**self.length_penalty,
-                    scores={name: sums[n, slot].item() for name, sums in beams.sums.items()},
-                )
+            found = Found(
+                ids=tuple(beams.prefixes[n, slot, 1:-1].tolist()),
+                score=beams.totals[n, slot].item() / length**self.length_penalty,
+                scores={name: sums[n, slot].item() for name, sums in beams.sums.items()},
             )
+            ended = beams.ended[int(beams.utterances[n])]
+            ended.append(found)
+            ended.sort(key=lambda one: -one.score)
+            del ended[self.nbest :]
+            if len(ended) == self.nbest:
+                beams.worst[n] = ended[-1].score
         beams.totals = beams.totals.masked_fill(ends, -torch.inf)
 
-    def _retire(self, beams: _Beams, results: list[list[Found]], most: int) -> None:
-        """Take out the utterances whose result is certain."""
-        # Sums of log-probabilities only fall: a running hypothesis can reach no more than this.
-        bounds = (beams.totals.amax(dim=1) / (most + 1) ** self.length_penalty).tolist()
-        going = []
-        for n, (utterance, bound) in enumerate(zip(beams.utterances, bounds, strict=True)):
-            ranked = sorted(beams.ended[n], key=lambda found: -found.score)[: self.nbest]
-            if self._certain(ranked, bound):
-                results[utterance] = ranked
-            else:
-                going.append(n)
-        if len(going) < len(beams.utterances):
-            self._keep(beams, going)
+    def _retire(self, beams: _Beams) -> None:
+        """Find the utterances whose result is certain; their hypotheses die."""
+        bounds = beams.totals.amax(dim=1)
+        certain = bounds.isneginf()
+        if self.log_probabilities:
+            # Sums of log-probabilities only fall: a running hypothesis can reach no more than this.
+            certain |= bounds / (beams.most + 1) ** self.length_penalty <= beams.worst
+        beams.going &= ~certain
+        beams.totals = beams.totals.masked_fill(certain[:, None], -torch.inf)
 
-    def _certain(self, ranked: list[Found], bound: float) -> bool:
-        if bound == -torch.inf:
-            return True
-        full = len(ranked) == self.nbest
-        return self.log_probabilities and full and bound <= ranked[-1].score
+    def _leave(self, beams: _Beams, scorers: Mapping[str, Scorer]) -> None:
+        """Take finished utterances out of the batch, once they are many."""
+        going = beams.going.nonzero()[:, 0]
+        if len(going) > (1 - LEAVE) * len(beams.going):
+            return
+        for name in ("prefixes", "totals", "utterances", "going", "fewest", "most", "worst"):
+            setattr(beams, name, getattr(beams, name)[going])
+        beams.sums = {name: sums[going] for name, sums in beams.sums.items()}
+        beams.suggested = None if beams.suggested is None else beams.suggested[going]
+        for scorer in scorers.values():
+            scorer.keep(going)
 
-    def _keep(self, beams: _Beams, going: list[int]) -> None:
-        """Shrink the beams to the utterances at these places."""
-        size = self.beam_size
-        index = torch.tensor(going, dtype=torch.long, device=beams.totals.device)
-        rows = (index[:, None] * size + torch.arange(size, device=index.device)).flatten()
-        kept = rows.tolist()
-        beams.prefixes, beams.memory = beams.prefixes[rows], beams.memory[rows]
-        beams.totals = beams.totals[index]
-        beams.sums = {name: sums[index] for name, sums in beams.sums.items()}
-        beams.states = {name: [s[i] for i in kept] for name, s in beams.states.items()}
-        beams.utterances = [beams.utterances[n] for n in going]
-        beams.ended = [beams.ended[n] for n in going]
+
+def _sum(scores: Mapping[str, Tensor], weights: Mapping[str, float]) -> Tensor:
+    """The weighted sum."""
+    terms = [weights[name] * score for name, score in scores.items()]
+    total = terms[0]
+    for term in terms[1:]:
+        total = total + term
+    return total

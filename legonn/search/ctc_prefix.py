@@ -1,46 +1,132 @@
-"""CTC's prefix probability as an ESPnet scorer, so that an interface can vote in the beam search.
+"""CTC's prefix probability, so that an interface can vote in the beam search.
 
-psi(h) is the probability that the output starts with the tokens h (Watanabe et al. 2017, IEEE JSTSP
-11(8), algorithm 2). Two things make it cheap here: psi of all V extensions of h is one matrix
-product, as it needs only the forward probabilities of h itself; and those of the chosen extension
-are computed at the next step, for it alone.
+psi(h) is the probability that the output starts with the tokens h (Watanabe et al. 2017, IEEE JSTSP 11(8), algorithm
+2). A next token c scores log psi(h c) - log psi(h); `<eos>` by the probability that h is all. What makes it cheap here:
+psi of an extension needs only the forward probabilities of h; those of the chosen extension are computed at the next
+step, for it alone; and their recursion over positions, a product of one-step factors, is a cumulative sum.
 """
 
 from __future__ import annotations
 
-from itertools import groupby
-from typing import NamedTuple
+import copy
+from typing import Any
 
 import torch
 from espnet.nets.scorer_interface import BatchScorerInterface
 from torch import Tensor
 
 from legonn.interface import BLANK
+from legonn.layers import padding_mask
+from legonn.search.scorers import CandidateScorer
 
-__all__ = ["CTCPrefixScorer", "CTCState"]
+__all__ = ["CTCPrefixScorer", "CTCScorer"]
+
+# Log-probability of a token beyond the end: e to this power is 0, and sums of it are numbers, which -inf's are not.
+NEVER = -1e6
 
 
-class CTCState(NamedTuple):
-    """What a hypothesis carries.
+class CTCScorer(CandidateScorer):
+    """CTC of N utterances, for b hypotheses of each.
 
-    Attributes
+    Parameters
     ----------
-    log_probs : Tensor
-        (K, V) of its utterance, shared by all hypotheses of it.
-    forward : Tensor
-        (2, K+1): log-probability that the first k positions give the prefix and end in its last
-        token, or in blank.
-    prefix_score : Tensor
-        () log psi of the prefix.
+    log_probs, lengths : Tensor
+        (N, K, V) of the marginals, (N,).
+    size : int
+        b.
+    eos, blank : int
+        Ids.
     """
 
-    log_probs: Tensor
-    forward: Tensor
-    prefix_score: Tensor
+    def __init__(
+        self, log_probs: Tensor, lengths: Tensor, *, size: int, eos: int, blank: int = BLANK
+    ) -> None:
+        self.eos, self.blank = eos, blank
+        x = log_probs.float()
+        # Beyond its end an utterance is silent for certain, which changes no output's probability.
+        beyond = padding_mask(lengths, x.size(1))[..., None]
+        x = x.clamp(min=NEVER).masked_fill(beyond, NEVER)
+        self.by_token = x.transpose(1, 2).contiguous()  # (N, V, K)
+        self.by_token[:, blank].masked_fill_(beyond[..., 0], 0.0)
+        count = len(x)
+        self.silence = self.by_token[:, blank].double().cumsum(1)[:, None]  # (N, 1, K)
+        # Log-probability that the first k positions give the prefix and end in its last token, or in blank: (N, b, K+1)
+        self.in_token = x.new_full((count, size, x.size(1) + 1), -torch.inf, dtype=torch.float64)
+        start = self.silence.new_zeros(count, 1, 1)
+        self.in_blank = torch.cat([start, self.silence], dim=2).repeat(1, size, 1)
+        self.psi = self.in_token.new_zeros(count, size)  # log psi of the prefix
+        self.last = torch.full((count, size), -1, device=x.device)  # its last token; none yet
+        self.never = self.in_token[..., :1]
+        self.begun = False
+
+    def step(self, tokens: Tensor) -> None:
+        """See `CandidateScorer`; the first tokens are `<sos>`, and begin nothing."""
+        if not self.begun:
+            self.begun = True
+            return
+        before = self._before(tokens == self.last)  # (N, b, K)
+        emitted = self._emitted(tokens[..., None])[:, :, 0].double()  # (N, b, K)
+        self.psi = _possible((before + emitted).logsumexp(dim=2))
+        path = emitted.cumsum(2)
+        in_token = path + (before - (path - emitted)).logcumsumexp(dim=2)
+        self.in_token = torch.cat([self.never, in_token], dim=2)
+        silent = self.silence - self.by_token[:, None, self.blank]  # up to, without, each position
+        started = (self.in_token[:, :, :-1] - silent).logcumsumexp(dim=2)
+        self.in_blank = torch.cat([self.never, self.silence + started], dim=2)
+        self.last = tokens
+
+    def score(self, candidates: Tensor) -> Tensor:
+        """See `CandidateScorer`."""
+        usual, repeated = (
+            self._before(x).float() for x in (None, torch.ones_like(self.last).bool())
+        )
+        again = (candidates == self.last[..., None])[..., None]
+        before = torch.where(again, repeated[:, :, None], usual[:, :, None])  # (N, b, S, K)
+        psi = (before + self._emitted(candidates)).logsumexp(dim=3)
+        whole = torch.logaddexp(self.in_token[..., -1], self.in_blank[..., -1]).float()
+        psi = _possible(torch.where(candidates == self.eos, whole[..., None], psi))
+        return psi.masked_fill(candidates == self.blank, -torch.inf) - self.psi[..., None].float()
+
+    def suggest(self, count: int) -> Tensor:
+        """See `CandidateScorer`: those that are most probable at some position."""
+        best = self.by_token.amax(dim=2)  # (N, V)
+        best[:, [self.blank, self.eos]] = -torch.inf
+        return best.topk(min(count, best.size(1) - 2), dim=1).indices
+
+    def _before(self, repeats: Tensor | None) -> Tensor:
+        """Log-probability (N, b, K) of what precedes a new token that begins at each position.
+
+        `repeats` (N, b): which new tokens equal the prefix's last, so that a blank is between.
+        """
+        either = torch.logaddexp(self.in_token, self.in_blank)
+        if repeats is not None:
+            either = torch.where(repeats[..., None], self.in_blank, either)
+        return either[..., :-1]
+
+    def _emitted(self, tokens: Tensor) -> Tensor:
+        """Log-probabilities of tokens (N, b, S) at each position: (N, b, S, K)."""
+        rows = torch.arange(len(tokens), device=tokens.device)[:, None, None]
+        return self.by_token[rows, tokens]
+
+    def reorder(self, parents: Tensor) -> None:
+        """See `Scorer`."""
+        rows = torch.arange(len(parents), device=parents.device)[:, None]
+        for name in ("in_token", "in_blank", "psi", "last"):
+            setattr(self, name, getattr(self, name)[rows, parents])
+
+    def keep(self, utterances: Tensor) -> None:
+        """See `Scorer`."""
+        for name in ("by_token", "silence", "in_token", "in_blank", "psi", "last", "never"):
+            setattr(self, name, getattr(self, name)[utterances])
+
+
+def _possible(log_probs: Tensor) -> Tensor:
+    """-inf where only what is `NEVER` makes it possible."""
+    return log_probs.masked_fill(log_probs < NEVER / 2, -torch.inf)
 
 
 class CTCPrefixScorer(BatchScorerInterface):
-    """A next token c scores log psi(h c) - log psi(h); `<eos>` by the probability that h is all.
+    """The same as a scorer of all tokens for ESPnet's searches, one hypothesis at a time.
 
     Its input in `init_state` is the log-probabilities (K, V) of the marginals.
 
@@ -54,90 +140,24 @@ class CTCPrefixScorer(BatchScorerInterface):
         self.eos = eos
         self.blank = blank
 
-    def init_state(self, x: Tensor) -> CTCState:
+    def init_state(self, x: Tensor) -> CTCScorer:
         """Log-probabilities (K, V) -> the state of the empty prefix."""
-        x = x.float()
-        never = x.new_full((x.size(0) + 1,), -torch.inf)
-        silence = torch.cat([x.new_zeros(1), x[:, self.blank].cumsum(0)])
-        return CTCState(x, torch.stack([never, silence]), x.new_zeros(()))
+        lengths = torch.tensor([len(x)], device=x.device)
+        return CTCScorer(x[None], lengths, size=1, eos=self.eos, blank=self.blank)
+
+    def score(self, y: Tensor, state: Any, x: Tensor) -> tuple[Tensor, CTCScorer]:
+        """Prefix (U,) with `<sos>` -> scores of the next token (V,), and its state.
+
+        The state that comes in is of the prefix without its last token; `x` is not read.
+        """
+        grown = copy.copy(state)
+        grown.step(y[-1:][None])
+        every = torch.arange(grown.by_token.size(1), device=y.device)[None, None]
+        return grown.score(every)[0, 0], grown
 
     def batch_score(
-        self, ys: Tensor, states: list[CTCState], xs: Tensor
-    ) -> tuple[Tensor, list[CTCState]]:
-        """Prefixes (n, U) with `<sos>` -> scores of the next token (n, V), and their states.
-
-        The states that come in are of the prefixes without their last token; `xs` is not read.
-        """
-        parts = []
-        start = 0
-        for _, group in groupby(states, key=lambda state: id(state.log_probs)):
-            own = list(group)
-            parts.append(self._score_utterance(ys[start : start + len(own)], own))
-            start += len(own)
-        scores = torch.cat([scores for scores, _ in parts])
-        return scores, [state for _, grown in parts for state in grown]
-
-    def score(self, y: Tensor, state: CTCState, x: Tensor) -> tuple[Tensor, CTCState]:
-        """The same for one prefix (U,): (V,) and its state."""
-        scores, states = self.batch_score(y[None], [state], x[None])
-        return scores[0], states[0]
-
-    def _score_utterance(self, ys: Tensor, states: list[CTCState]) -> tuple[Tensor, list[CTCState]]:
-        """`batch_score` for prefixes of one utterance."""
-        x = states[0].log_probs
-        forward = torch.stack([state.forward for state in states])  # (n, 2, K+1)
-        before = torch.stack([state.prefix_score for state in states])  # (n,)
-        if ys.size(1) > 1:  # more than <sos>
-            previous = ys[:, -2] if ys.size(1) > 2 else torch.full_like(ys[:, -1], -1)
-            forward, before = self._advance(x, forward, ys[:, -1], previous)
-        prefix = self._prefix_scores(x, forward, ys[:, -1])
-        grown = [CTCState(x, *pair) for pair in zip(forward, before, strict=True)]
-        return prefix - before[:, None], grown
-
-    def _advance(
-        self, x: Tensor, forward: Tensor, tokens: Tensor, previous: Tensor
-    ) -> tuple[Tensor, Tensor]:
-        """Append `tokens` (n,) to prefixes that end in `previous` (n,).
-
-        Gives their forward probabilities (n, 2, K+1) and log psi (n,).
-        """
-        begins = _begin(forward, (tokens == previous)[:, None]) + x[:, tokens].T  # (n, K)
-        emitted, blanks = x[:, tokens], x[:, self.blank]  # (K, n), (K,)
-        token = blank = torch.full_like(begins[:, 0], -torch.inf)
-        grown = [torch.stack([token, blank])]
-        for k in range(x.size(0)):
-            stayed = token + emitted[k]
-            token, blank = (
-                torch.logaddexp(stayed, begins[:, k]),
-                torch.logaddexp(token, blank) + blanks[k],
-            )
-            grown.append(torch.stack([token, blank]))
-        return torch.stack(grown, dim=2).transpose(0, 1), begins.logsumexp(dim=1)
-
-    def _prefix_scores(self, x: Tensor, forward: Tensor, last: Tensor) -> Tensor:
-        """Log psi (n, V) of every extension of prefixes that end in `last` (n,)."""
-        scores = _log_matmul(_begin(forward, None), x)  # (n, V)
-        # The last token again needs a blank between.
-        repeat = _begin(forward, torch.ones_like(last, dtype=torch.bool)[:, None])
-        rows = torch.arange(len(last), device=last.device)
-        scores[rows, last] = (repeat + x[:, last].T).logsumexp(dim=1)
-        scores[:, self.eos] = forward[:, :, -1].logsumexp(dim=1)
-        scores[:, self.blank] = -torch.inf
-        return scores
-
-
-def _begin(forward: Tensor, repeats: Tensor | None) -> Tensor:
-    """Log-probability (n, K) of what precedes a new token that begins at each position.
-
-    `forward` is (n, 2, K+1); `repeats` (n, 1) says which new tokens equal the last one.
-    """
-    either = torch.logaddexp(forward[:, 0], forward[:, 1])
-    if repeats is not None:
-        either = torch.where(repeats, forward[:, 1], either)
-    return either[:, :-1]
-
-
-def _log_matmul(a: Tensor, b: Tensor) -> Tensor:
-    """log(exp(a) @ exp(b)): (n, K), (K, V) -> (n, V); b holds log-probabilities."""
-    top = a.amax(dim=1, keepdim=True).clamp(min=torch.finfo(a.dtype).min)
-    return torch.matmul((a - top).exp(), b.exp()).log() + top
+        self, ys: Tensor, states: list[Any], xs: Tensor
+    ) -> tuple[Tensor, list[CTCScorer]]:
+        """As `score`, for prefixes (n, U): (n, V) and their states."""
+        scored = [self.score(y, state, x) for y, state, x in zip(ys, states, xs, strict=True)]
+        return torch.stack([scores for scores, _ in scored]), [state for _, state in scored]

@@ -38,8 +38,11 @@ class DecodingOptions:
         0 means K, which would cut a plain encoder-decoder off at the length of its source).
     nbest : int
         Hypotheses given for each input, at most `beam_size`; `ctc_greedy` gives one.
+    pre_beam_ratio : float
+        In `joint`, the next tokens that are looked at: this many times `beam_size` of the decoder's best, as many that
+        CTC thinks most of, and `<eos>`. ESPnet's is 1.5, without CTC's.
     batch_size : int
-        Inputs of equal length that are searched together; changes the speed, not the result.
+        Inputs of similar length that are searched together; changes the speed, not the result.
     precision : {"fp32", "bf16", "auto"}
         Of the matrix products.
     """
@@ -51,6 +54,7 @@ class DecodingOptions:
     maxlenratio: float = 0.0
     minlenratio: float = 0.0
     nbest: int = 1
+    pre_beam_ratio: float = 6.0
     batch_size: int = 32
     precision: str = "fp32"
 
@@ -63,6 +67,7 @@ class DecodingOptions:
             ("nbest", 1 <= self.nbest <= self.beam_size, "legal are 1 to beam_size"),
             ("maxlenratio", math.isfinite(self.maxlenratio), "it must be finite"),
             ("minlenratio", math.isfinite(self.minlenratio), "it must be finite"),
+            ("pre_beam_ratio", 1 <= self.pre_beam_ratio < math.inf, "it must be at least 1"),
             ("batch_size", self.batch_size >= 1, "it must be at least 1"),
             ("precision", self.precision in ("fp32", "bf16", "auto"), "legal are fp32, bf16, auto"),
         ]  # fmt: skip

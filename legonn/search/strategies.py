@@ -1,18 +1,23 @@
-"""One small class for each way to decode: inputs of equal length in, finished hypotheses out."""
+"""One small class for each way to decode: what a chain has encoded in, finished hypotheses out."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Iterable, Sequence
 
 import torch
 from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
 
 from legonn.chain import Chain, Encoded
 from legonn.errors import ConfigError
+from legonn.interface import Marginals
+from legonn.layers import padding_mask
 from legonn.precision import autocast, resolve_precision
 from legonn.search.beam import BeamSearch, Found
-from legonn.search.ctc_prefix import CTCPrefixScorer
+from legonn.search.ctc_prefix import CTCScorer
 from legonn.search.options import DecodingOptions
+from legonn.search.scorers import DecoderScorer, Scorer
 
 __all__ = ["Attention", "CTCGreedy", "Joint", "Strategy", "decode_batch", "strategy_for"]
 
@@ -34,48 +39,72 @@ class Strategy(ABC):
 
     @abstractmethod
     def __call__(self, encoded: Encoded) -> list[list[Found]]:
-        """N utterances of equal K -> for each its hypotheses, the best first."""
+        """N utterances -> for each its hypotheses, the best first."""
 
 
 class Attention(Strategy):
     """Beam search with the decoder alone; the score's name is `decoder`."""
 
     def __call__(self, encoded: Encoded) -> list[list[Found]]:
-        weights = {"decoder": 1.0}
-        return self.search(encoded, {}, weights, {})
-
-    def search(
-        self,
-        encoded: Encoded,
-        others: dict[str, CTCPrefixScorer],
-        weights: dict[str, float],
-        inputs: dict[str, Tensor],
-    ) -> list[list[Found]]:
-        """Beam search with the decoder and `others`."""
-        fewest, most = self.options.limits(encoded.memory.size(1))
+        limits = [self.options.limits(positions) for positions in encoded.lengths.tolist()]
         search = BeamSearch(
-            scorers={"decoder": self.chain.decoder, **others},
-            weights=weights,
+            weights=self.weights(),
             beam_size=self.options.beam_size,
             nbest=self.options.nbest,
             length_penalty=self.options.length_penalty,
+            pre_beam=int(self.options.pre_beam_ratio * self.options.beam_size),
             sos=self.chain.sos,
             eos=self.chain.eos,
         )
-        return search(encoded.memory, fewest=fewest, most=most, inputs=inputs)
+        results = self.search(search, encoded, limits)
+        # A scorer may forbid every output of so many tokens: CTC does when positions are fewer.
+        failed = [i for i, found in enumerate(results) if not found]
+        if failed:
+            others = self.search(
+                search, _some(encoded, failed), [(0, limits[i][1]) for i in failed]
+            )
+            for i, found in zip(failed, others, strict=True):
+                results[i] = found
+        return results
+
+    def search(
+        self, search: BeamSearch, encoded: Encoded, limits: Sequence[tuple[int, int]]
+    ) -> list[list[Found]]:
+        """Run the search; `limits` are the fewest and the most tokens of each utterance."""
+        fewest, most = zip(*limits, strict=True)
+        device = encoded.memory.device
+        return search(self.scorers(encoded), fewest=fewest, most=most, device=device)
+
+    def weights(self) -> dict[str, float]:
+        """By scorer."""
+        return {"decoder": 1.0}
+
+    def scorers(self, encoded: Encoded) -> dict[str, Scorer]:
+        """Of a search that begins."""
+        size = self.options.beam_size
+        decoder = self.chain.decoder
+        return {"decoder": DecoderScorer(decoder, encoded.memory, encoded.lengths, size=size)}
 
 
 class Joint(Attention):
     """Beam search with the decoder and the last interface's CTC; scores are `decoder` and `ctc`."""
 
-    def __call__(self, encoded: Encoded) -> list[list[Found]]:
-        weight = self.options.ctc_weight
-        return self.search(
-            encoded,
-            others={"ctc": CTCPrefixScorer(eos=self.chain.eos)},
-            weights={"decoder": 1 - weight, "ctc": weight},
-            inputs={"ctc": encoded.marginals[-1].log_probs},
-        )
+    def weights(self) -> dict[str, float]:
+        """See `Attention`."""
+        return {"decoder": 1 - self.options.ctc_weight, "ctc": self.options.ctc_weight}
+
+    def scorers(self, encoded: Encoded) -> dict[str, Scorer]:
+        """See `Attention`."""
+        crossed = encoded.marginals[-1]
+        size = self.options.beam_size
+        ctc = CTCScorer(crossed.log_probs, crossed.lengths, size=size, eos=self.chain.eos)
+        return {**super().scorers(encoded), "ctc": ctc}
+
+
+def _some(encoded: Encoded, places: Sequence[int]) -> Encoded:
+    """Of these utterances alone."""
+    crossed = tuple(Marginals(m.log_probs[places], m.lengths[places]) for m in encoded.marginals)
+    return Encoded(encoded.memory[places], encoded.lengths[places], crossed)
 
 
 class CTCGreedy(Strategy):
@@ -86,11 +115,14 @@ class CTCGreedy(Strategy):
 
     def __call__(self, encoded: Encoded) -> list[list[Found]]:
         marginals = encoded.marginals[-1]
-        sums = marginals.log_probs.amax(dim=-1).sum(dim=1).tolist()
-        positions = marginals.log_probs.size(1)
+        best = marginals.log_probs.amax(dim=-1)
+        beyond = padding_mask(marginals.lengths, best.size(1))
+        sums = best.masked_fill(beyond, 0.0).sum(dim=1)
         return [
             [Found(tuple(ids), total / positions, {"ctc_path": total})]
-            for ids, total in zip(marginals.greedy(), sums, strict=True)
+            for ids, total, positions in zip(
+                marginals.greedy(), sums.tolist(), marginals.lengths.tolist(), strict=True
+            )
         ]
 
 
@@ -118,15 +150,17 @@ def strategy_for(chain: Chain, options: DecodingOptions) -> Strategy:
 
 
 @torch.inference_mode()
-def decode_batch(chain: Chain, source: Tensor, options: DecodingOptions) -> list[list[Found]]:
-    """Decode inputs of equal length: none is padded, so each gives what it gives alone.
+def decode_batch(
+    chain: Chain, sources: Sequence[Tensor], options: DecodingOptions
+) -> list[list[Found]]:
+    """Decode inputs together; each gives what it gives alone.
 
     Parameters
     ----------
     chain : Chain
         In evaluation mode.
-    source : Tensor
-        Ids (N, T), on any device; T at least 1.
+    sources : sequence of Tensor
+        Ids or samples (T,) each, on any device; T at least 1.
     options : DecodingOptions
         How.
 
@@ -137,7 +171,27 @@ def decode_batch(chain: Chain, source: Tensor, options: DecodingOptions) -> list
     """
     strategy = strategy_for(chain, options)
     device = chain.decoder.embedding.weight.device
-    source = source.to(device)
-    lengths = torch.full((len(source),), source.size(1), device=device)
     with autocast(device, resolve_precision(options.precision, device)):
-        return strategy(chain.encode(source, lengths))
+        return strategy(_encode(chain, [source.to(device) for source in sources]))
+
+
+def _encode(chain: Chain, sources: Sequence[Tensor]) -> Encoded:
+    """Encode inputs (T,) in one batch; one by one where the encoder would look at the padding."""
+    if getattr(chain.encoder, "sees_padding", False) and len({len(x) for x in sources}) > 1:
+        return _join([_encode(chain, [source]) for source in sources])
+    lengths = torch.tensor([len(source) for source in sources], device=sources[0].device)
+    return chain.encode(pad_sequence(list(sources), batch_first=True), lengths)
+
+
+def _join(parts: Sequence[Encoded]) -> Encoded:
+    """A batch of utterances that were encoded one by one."""
+
+    def padded(rows: Iterable[Tensor]) -> Tensor:
+        return pad_sequence([row[0] for row in rows], batch_first=True)
+
+    crossed = tuple(
+        Marginals(padded(m.log_probs for m in same), torch.cat([m.lengths for m in same]))
+        for same in zip(*(part.marginals for part in parts), strict=True)
+    )
+    lengths = torch.cat([part.lengths for part in parts])
+    return Encoded(padded(part.memory for part in parts), lengths, crossed)

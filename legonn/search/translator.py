@@ -1,8 +1,7 @@
-"""Whole texts: lines in, hypotheses out, searched in batches of equal length."""
+"""Whole texts: lines in, hypotheses out, searched in batches of similar length."""
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -76,10 +75,9 @@ class _Searcher:
         results: list[list[Hypothesis]],
         on_done: Callable[[int], None],
     ) -> None:
-        """Inputs (T,) -> hypotheses, put into `results`; those of equal length together, empty ones left out."""
+        """Inputs (T,) -> hypotheses, put into `results`; those of similar length together, empty ones left out."""
         for places in batches(map(len, sources), self.options.batch_size):
-            batch = torch.stack([sources[place] for place in places])  # (N, T)
-            found = decode_batch(self.system.chain, batch, self.options)
+            found = decode_batch(self.system.chain, [sources[i] for i in places], self.options)
             for place, hypotheses in zip(places, found, strict=True):
                 results[place] = [self._readable(one) for one in hypotheses]
             on_done(len(places))
@@ -162,7 +160,7 @@ class Translator(_Searcher):
         Parameters
         ----------
         lines : sequence of str
-            In any order; lines of equal length in tokens are searched together.
+            In any order; lines of similar length in tokens are searched together.
         on_done : callable
             Told the number of lines finished since the last time.
         """
@@ -179,10 +177,7 @@ class Translator(_Searcher):
 
 
 def batches(lengths: Iterable[int], size: int) -> Iterator[list[int]]:
-    """Places of equal length, at most `size` together, short ones first; length 0 is left out."""
-    by_length: dict[int, list[int]] = defaultdict(list)
-    for place, length in enumerate(lengths):
-        by_length[length].append(place)
-    for length in sorted(by_length.keys() - {0}):
-        places = by_length[length]
-        yield from (places[i : i + size] for i in range(0, len(places), size))
+    """Places of similar length, at most `size` together, short ones first; length 0 is left out."""
+    known = list(lengths)
+    places = sorted((i for i, length in enumerate(known) if length), key=known.__getitem__)
+    yield from (places[i : i + size] for i in range(0, len(places), size))

@@ -16,7 +16,9 @@ from espnet.nets.scorers.length_bonus import LengthBonus
 from torch import Tensor
 
 from legonn.chain import Chain
-from legonn.search import BeamSearch, CTCPrefixScorer, Found
+from legonn.search import BeamSearch, Found
+from legonn.search.ctc_prefix import CTCScorer
+from legonn.search.scorers import DecoderScorer, EspnetScorer, Scorer
 
 EOS = 3
 
@@ -51,9 +53,23 @@ def memory_of(*utterances: int) -> Tensor:
     return torch.tensor(utterances, dtype=torch.float32).view(-1, 1, 1)
 
 
-def search(table: BatchScorerInterface, **options: Any) -> BeamSearch:
-    defaults: dict[str, Any] = {"beam_size": 4, "length_penalty": 1.0, "sos": EOS, "eos": EOS}
-    return BeamSearch(scorers={"t": table}, weights={"t": 1.0}, **{**defaults, **options})
+def search(
+    scorer: BatchScorerInterface,
+    *utterances: int,
+    fewest: int = 0,
+    most: int,
+    others: dict[str, BatchScorerInterface] | None = None,
+    **options: Any,
+) -> list[list[Found]]:
+    """Search with one of ESPnet's scorers, `t`, and `others`."""
+    usual: dict[str, Any] = {"beam_size": 4, "length_penalty": 1.0, "weights": {"t": 1.0}}
+    beam = BeamSearch(sos=EOS, eos=EOS, **usual | options)
+    scorers = {
+        name: EspnetScorer(one, memory_of(*utterances), size=beam.beam_size, name=name)
+        for name, one in {"t": scorer, **(others or {})}.items()
+    }
+    count = len(utterances)
+    return beam(scorers, fewest=[fewest] * count, most=[most] * count)
 
 
 def every_output(utterance: int, fewest: int, most: int, alpha: float) -> list[Found]:
@@ -72,8 +88,8 @@ def every_output(utterance: int, fewest: int, most: int, alpha: float) -> list[F
 @pytest.mark.parametrize("alpha", [0.0, 0.6, 1.0, 2.0])
 @pytest.mark.parametrize(("fewest", "most"), [(0, 3), (2, 4), (3, 3)])
 def test_a_wide_beam_is_exhaustive(alpha: float, fewest: int, most: int) -> None:
-    wide = search(Table(random_row), beam_size=3**4 * 2, length_penalty=alpha, nbest=4)
-    results = wide(memory_of(1, 2, 3), fewest=fewest, most=most)
+    options: dict[str, Any] = {"beam_size": 3**4 * 2, "length_penalty": alpha, "nbest": 4}
+    results = search(Table(random_row), 1, 2, 3, fewest=fewest, most=most, **options)
     for utterance, found in zip((1, 2, 3), results, strict=True):
         expected = every_output(utterance, fewest, most, alpha)[:4]
         assert [one.ids for one in found] == [one.ids for one in expected]
@@ -84,7 +100,7 @@ def test_a_wide_beam_is_exhaustive(alpha: float, fewest: int, most: int) -> None
 
 
 def test_a_beam_of_one_is_greedy() -> None:
-    (found,) = search(Table(random_row), beam_size=1)(memory_of(6), fewest=0, most=9)
+    (found,) = search(Table(random_row), 6, most=9, beam_size=1)
     prefix: tuple[int, ...] = ()
     while (token := int(random_row(6, prefix).argmax())) != EOS:
         prefix = (*prefix, token)
@@ -94,9 +110,9 @@ def test_a_beam_of_one_is_greedy() -> None:
 
 @pytest.mark.parametrize("beam_size", [1, 2, 3])
 def test_several_utterances_at_once_equal_each_alone(beam_size: int) -> None:
-    narrow = search(Table(random_row), beam_size=beam_size)
-    together = narrow(memory_of(*range(8)), fewest=1, most=7)
-    alone = [narrow(memory_of(i), fewest=1, most=7)[0] for i in range(8)]
+    options: dict[str, Any] = {"beam_size": beam_size, "fewest": 1, "most": 7}
+    together = search(Table(random_row), *range(8), **options)
+    alone = [search(Table(random_row), i, **options)[0] for i in range(8)]
     assert together == alone
     assert len({len(found[0].ids) for found in together}) > 1  # they end at different times
 
@@ -109,8 +125,8 @@ def brevity_row(utterance: int, prefix: tuple[int, ...]) -> Tensor:
 
 
 def test_normalisation_decides_between_short_and_long() -> None:
-    (summed,) = search(Table(brevity_row), length_penalty=0.0)(memory_of(0), fewest=0, most=8)
-    (mean,) = search(Table(brevity_row), length_penalty=1.0)(memory_of(0), fewest=0, most=8)
+    (summed,) = search(Table(brevity_row), 0, most=8, length_penalty=0.0)
+    (mean,) = search(Table(brevity_row), 0, most=8, length_penalty=1.0)
     assert summed[0].ids == ()
     assert summed[0].score == pytest.approx(math.log(0.30))
     assert mean[0].ids == (1, 1, 1, 1)
@@ -119,59 +135,65 @@ def test_normalisation_decides_between_short_and_long() -> None:
 
 def test_ends_when_nothing_can_overtake_and_not_before() -> None:
     table = Table(brevity_row)
-    search(table, length_penalty=0.0)(memory_of(0), fewest=0, most=50)
+    search(table, 0, most=50, length_penalty=0.0)
     assert table.calls == 2  # 0.60 could still win after one token; 0.27 can't after two
     table = Table(brevity_row)
-    search(table, length_penalty=1.0)(memory_of(0), fewest=0, most=50)
+    search(table, 0, most=50, length_penalty=1.0)
     assert 5 <= table.calls < 51
 
 
 def test_with_a_bonus_the_search_goes_on_to_the_limit() -> None:
     table = Table(brevity_row)
-    rewarded = BeamSearch(
-        scorers={"t": table, "bonus": LengthBonus(4)},
+    (found,) = search(
+        table,
+        0,
+        most=6,
+        others={"bonus": LengthBonus(4)},
         weights={"t": 1.0, "bonus": 8.0},
-        beam_size=4,
         length_penalty=0.0,
-        sos=EOS,
-        eos=EOS,
         log_probabilities=False,
     )
-    (found,) = rewarded(memory_of(0), fewest=0, most=6)
     assert table.calls == 7
     assert len(found[0].ids) == 6  # 8 nats a token outweigh what the table takes
     assert found[0].scores["bonus"] == 7.0
 
 
 def test_the_eos_that_the_limit_forces_is_scored() -> None:
-    (found,) = search(Table(brevity_row))(memory_of(0), fewest=2, most=2)
+    (found,) = search(Table(brevity_row), 0, fewest=2, most=2)
     assert found[0].ids == (1, 1)
     assert found[0].scores["t"] == pytest.approx(math.log(0.60 * 0.45 * 0.0025), abs=1e-5)
 
 
-def test_a_minimum_that_no_output_has_is_dropped() -> None:
+def test_limits_are_each_utterances_own() -> None:
+    beam = BeamSearch(weights={"t": 1.0}, beam_size=3, length_penalty=1.0, sos=EOS, eos=EOS)
+    limits = {1: (0, 0), 2: (2, 2), 3: (5, 6), 4: (0, 7)}
+    scorer = EspnetScorer(Table(random_row), memory_of(*limits), size=3)
+    fewest, most = zip(*limits.values(), strict=True)
+    together = beam({"t": scorer}, fewest=fewest, most=most)
+    for utterance, found in zip(limits, together, strict=True):
+        low, high = limits[utterance]
+        assert [found] == search(Table(random_row), utterance, fewest=low, most=high, beam_size=3)
+        assert low <= len(found[0].ids) <= high
+
+
+def test_nothing_is_found_where_every_output_is_forbidden() -> None:
     def silent(utterance: int, prefix: tuple[int, ...]) -> Tensor:
         return torch.tensor([0.0, 0.0, 0.0, 1.0]).log()
 
-    (found,) = search(Table(silent))(memory_of(0), fewest=2, most=3)
-    assert found == [Found((), 0.0, {"t": 0.0})]
+    assert search(Table(silent), 0, fewest=2, most=3) == [[]]
+    assert search(Table(silent), 0, most=3) == [[Found((), 0.0, {"t": 0.0})]]
 
 
 def test_scorers_that_score_only_some_tokens_are_refused() -> None:
     with pytest.raises(TypeError, match="'t' scores only some tokens"):
-        search(ESPnetCTCPrefixScorer(None, EOS))
+        search(ESPnetCTCPrefixScorer(None, EOS), 0, most=3)
 
 
 def test_a_search_needs_a_scorer() -> None:
     with pytest.raises(ValueError, match="no scorer has a weight"):
-        BeamSearch(
-            scorers={"t": Table(random_row)},
-            weights={},
-            beam_size=1,
-            length_penalty=1.0,
-            sos=EOS,
-            eos=EOS,
-        )
+        search(Table(random_row), 0, most=3, weights={})
+    with pytest.raises(ValueError, match="no scorer with a weight scores all tokens"):
+        search(Table(random_row), 0, most=3, weights={"other": 1.0})
 
 
 def ending_row(utterance: int, prefix: tuple[int, ...]) -> Tensor:
@@ -196,7 +218,7 @@ def test_equals_espnets_search(utterance: int, beam_size: int) -> None:
         normalize_length=True,
     )
     best = theirs(memory_of(utterance)[0], maxlenratio=-9)[0]
-    (ours,) = search(Table(ending_row), beam_size=beam_size)(memory_of(utterance), fewest=0, most=9)
+    (ours,) = search(Table(ending_row), utterance, most=9, beam_size=beam_size)
     assert ours[0].ids == tuple(best.yseq[1:-1].tolist())
     assert ours[0].score == pytest.approx(float(best.score) / (len(best.yseq) - 1), abs=1e-5)
 
@@ -224,6 +246,7 @@ def test_joint_search_equals_espnets(make_chain: Callable[..., Chain], seed: int
             sos=eos,
             eos=eos,
             normalize_length=True,
+            pre_beam_score_key="full",
         )
         most = len(log_probs)  # ESPnet's scorer fails on prefixes as long as the input
         expected = {
@@ -232,15 +255,20 @@ def test_joint_search_equals_espnets(make_chain: Callable[..., Chain], seed: int
             if len(found.yseq) < most + 1  # at its limit ESPnet adds an <eos> unscored, or a second
             and float(found.score) > -1e8  # it keeps what CTC can't emit: its log(0) is -1e10
         }
+        scorers: dict[str, Scorer] = {
+            "decoder": DecoderScorer(chain.decoder, encoded.memory, encoded.lengths, size=4),
+            "ctc": CTCScorer(log_probs[None], encoded.lengths, size=4, eos=eos),
+        }
         (ours,) = BeamSearch(
-            scorers={"decoder": chain.decoder, "ctc": CTCPrefixScorer(eos=eos)},
             weights=weights,
             beam_size=4,
             nbest=100,
             length_penalty=1.0,
+            pre_beam=6,
+            suggestions=False,
             sos=eos,
             eos=eos,
-        )(encoded.memory, fewest=0, most=most, inputs={"ctc": log_probs[None]})
+        )(scorers, fewest=[0], most=[most])
     found = {one.ids: one.score for one in ours if len(one.ids) < most - 1}
     assert len(found) > 2
     assert found == pytest.approx(expected, abs=1e-4)

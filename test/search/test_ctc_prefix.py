@@ -11,7 +11,7 @@ import torch
 from espnet.nets.scorers.ctc import CTCPrefixScorer as ESPnetCTCPrefixScorer
 from torch import Tensor
 
-from legonn.search.ctc_prefix import CTCPrefixScorer
+from legonn.search.ctc_prefix import CTCPrefixScorer, CTCScorer
 
 EOS = 3  # of 0 blank, 1, 2, 3
 
@@ -114,3 +114,60 @@ def test_equals_espnets_scorer(seed: int) -> None:
         torch.testing.assert_close(scores[finite], expected[0][finite], atol=1e-4, rtol=1e-4)
         if length < len(prefix):
             their_state = theirs.select_state(grown, 0, prefix[length])
+
+
+def test_many_hypotheses_of_padded_utterances_equal_one_by_one() -> None:
+    """Against ESPnet's way of asking, which the tests above hold against enumeration."""
+    lengths = (7, 4, 5)
+    rows = [log_probs_of(i, positions=n, vocabulary=6) for i, n in enumerate(lengths)]
+    padded = torch.nn.utils.rnn.pad_sequence(rows, batch_first=True, padding_value=-0.1)
+    scorer = CTCScorer(padded, torch.tensor(lengths), size=2, eos=5)
+    one = CTCPrefixScorer(eos=5)
+    prefixes = [[[5], [5]] for _ in lengths]
+    candidates = torch.tensor([[[1, 2, 3, 4, 0, 5], [4, 4, 2, 5, 0, 1]]] * 3)
+    scorer.step(torch.full((3, 2), 5))
+    # Tokens, and which slots they go on from; then utterance 1 leaves.
+    for tokens, parents in (([1, 2], [0, 1]), ([1, 3], [1, 1]), ([3, 3], [1, 0])):
+        scorer.reorder(torch.tensor([parents] * 3))
+        scorer.step(torch.tensor([tokens] * 3))
+        prefixes = [
+            [[*slots[parent], token] for token, parent in zip(tokens, parents, strict=True)]
+            for slots in prefixes
+        ]
+        _compare(scorer, one, candidates, prefixes, rows)
+    kept = torch.tensor([2, 0])
+    scorer.keep(kept)
+    _compare(scorer, one, candidates[kept], [prefixes[2], prefixes[0]], [rows[2], rows[0]])
+
+
+def _compare(
+    scorer: CTCScorer,
+    one: CTCPrefixScorer,
+    candidates: Tensor,
+    prefixes: list[list[list[int]]],
+    rows: list[Tensor],
+) -> None:
+    found = scorer.score(candidates)
+    for n, slots in enumerate(prefixes):
+        for j, prefix in enumerate(slots):
+            wanted = follow(one, rows[n], tuple(prefix[1:]))[-1][candidates[n, j]]
+            if wanted.isnan().any():  # the prefix doesn't fit: its scores may be anything
+                continue
+            torch.testing.assert_close(found[n, j], wanted, atol=1e-5, rtol=1e-5)
+
+
+def test_many_positions_lose_no_precision() -> None:
+    """Golden: PyTorch's `ctc_loss` in double precision, of a long output that is far from the best."""
+    log_probs = 3 * log_probs_of(7, positions=400, vocabulary=5)
+    log_probs = log_probs.log_softmax(dim=-1)
+    output = tuple(1 + i % 3 for i in range(100))
+    rows = follow(CTCPrefixScorer(eos=4), log_probs, output)
+    total = sum(rows[i, token].item() for i, token in enumerate((*output, 4)))
+    expected = -torch.nn.functional.ctc_loss(
+        log_probs.double()[:, None],
+        torch.tensor([output]),
+        torch.tensor([400]),
+        torch.tensor([100]),
+        reduction="sum",
+    )
+    assert total == pytest.approx(expected.item(), abs=2e-3)

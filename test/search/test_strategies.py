@@ -9,6 +9,7 @@ import torch
 
 from legonn.chain import Chain
 from legonn.errors import ConfigError
+from legonn.factory import build_chain
 from legonn.search import MODES, DecodingOptions, decode_batch
 
 MakeChain = Callable[..., Chain]
@@ -18,15 +19,51 @@ MakeChain = Callable[..., Chain]
 @pytest.mark.parametrize("ingestor", ["wemb", "beamconv"])
 def test_batched_equals_single(make_chain: MakeChain, mode: str, ingestor: str) -> None:
     chain = make_chain(ingestor=ingestor)
-    source = torch.randint(2, 6, (6, 5), generator=torch.Generator().manual_seed(0))
+    rows = torch.randint(2, 6, (6, 7), generator=torch.Generator().manual_seed(0))
+    sources = [row[:length] for row, length in zip(rows, (3, 7, 1, 5, 7, 2), strict=True)]
     options = DecodingOptions(mode=mode, beam_size=3)
-    together = decode_batch(chain, source, options)
+    together = decode_batch(chain, sources, options)
     assert len({found[0].ids for found in together}) > 1
-    for row, found in zip(source, together, strict=True):
-        (alone,) = decode_batch(chain, row[None], options)
+    for row, found in zip(sources, together, strict=True):
+        (alone,) = decode_batch(chain, [row], options)
         assert found[0].ids == alone[0].ids
         assert found[0].score == pytest.approx(alone[0].score, abs=1e-5)
         assert found[0].scores == pytest.approx(alone[0].scores, abs=1e-4)
+
+
+@pytest.mark.parametrize("encoder", ["speech", "conformer"])
+def test_recordings_of_any_length_together_equal_each_alone(encoder: str) -> None:
+    """A conformer's convolutions would look at the padding, so it hears each alone."""
+    part = {"width": 16, "heads": 2, "feedforward": 32}
+    config = {
+        "encoder": encoder,
+        "encoder_conf": {**part, "layers_before": 1, "layers_after": 1, "length_ratio": 0.5},
+        "decoder_conf": {**part, "layers": 1},
+    }
+    torch.manual_seed(0)
+    chain = build_chain(config, source_size=0, target_size=7).eval()
+    assert chain.encoder.sees_padding == (encoder == "conformer")
+    generator = torch.Generator().manual_seed(1)
+    sounds = [torch.randn(n, generator=generator) for n in (16000, 4000, 9000)]
+    options = DecodingOptions(mode="joint", beam_size=2, maxlenratio=-6.0)
+    for sound, found in zip(sounds, decode_batch(chain, sounds, options), strict=True):
+        (alone,) = decode_batch(chain, [sound], options)
+        assert found[0].ids == alone[0].ids
+        assert found[0].scores == pytest.approx(alone[0].scores, abs=1e-3)
+
+
+def test_a_minimum_that_ctc_forbids_is_dropped(make_chain: MakeChain) -> None:
+    chain = make_chain(
+        encoder_conf={"width": 16, "heads": 2, "feedforward": 32, "length_ratio": 0.5}
+    )
+    options = DecodingOptions(mode="joint", minlenratio=-4.0, maxlenratio=-5.0)
+    sources = [
+        torch.tensor([2, 3]),
+        torch.tensor([2, 5, 3, 3, 4, 2, 3, 5, 2, 4, 2, 3]),
+    ]  # K = 1 and 6
+    one, six = decode_batch(chain, sources, options)
+    assert len(one[0].ids) <= 1
+    assert len(six[0].ids) in (4, 5)
 
 
 @pytest.mark.parametrize("system", ["lego", "attention"])
@@ -37,7 +74,7 @@ def test_the_score_is_what_the_decoder_gives_in_one_pass(
     chain = make_chain(system=system)
     source = torch.tensor([[2, 5, 3, 3, 4]])
     options = DecodingOptions(beam_size=4, nbest=3, length_penalty=0.5)
-    (found,) = decode_batch(chain, source, options)
+    (found,) = decode_batch(chain, list(source), options)
     assert len(found) == 3
     assert found[0].score >= found[1].score >= found[2].score
     encoded = chain.encode(source, torch.tensor([5]))
@@ -55,7 +92,7 @@ def test_joint_weighs_the_decoder_against_ctc(make_chain: MakeChain) -> None:
     chain = make_chain()
     source = torch.tensor([[2, 5, 3, 3, 4]])
     options = DecodingOptions(mode="joint", ctc_weight=0.25)
-    (found,) = decode_batch(chain, source, options)
+    (found,) = decode_batch(chain, list(source), options)
     one = found[0]
     total = 0.75 * one.scores["decoder"] + 0.25 * one.scores["ctc"]
     assert one.score == pytest.approx(total / (len(one.ids) + 1), abs=1e-5)
@@ -67,14 +104,14 @@ def test_joint_weighs_the_decoder_against_ctc(make_chain: MakeChain) -> None:
 def test_joint_without_ctc_is_attention(make_chain: MakeChain) -> None:
     chain = make_chain()
     source = torch.tensor([[2, 5, 3], [4, 4, 2]])
-    joint = decode_batch(chain, source, DecodingOptions(mode="joint", ctc_weight=0.0))
-    assert joint == decode_batch(chain, source, DecodingOptions())
+    joint = decode_batch(chain, list(source), DecodingOptions(mode="joint", ctc_weight=0.0))
+    assert joint == decode_batch(chain, list(source), DecodingOptions())
 
 
 def test_ctc_greedy_shows_the_interface(make_chain: MakeChain) -> None:
     chain = make_chain()
     source = torch.tensor([[2, 5, 3, 3]])
-    (found,) = decode_batch(chain, source, DecodingOptions(mode="ctc_greedy"))
+    (found,) = decode_batch(chain, list(source), DecodingOptions(mode="ctc_greedy"))
     marginals = chain.encode(source, torch.tensor([4])).marginals[-1]
     best = marginals.log_probs[0].amax(dim=-1)
     assert found[0].ids == tuple(marginals.greedy()[0])
@@ -86,13 +123,13 @@ def test_ctc_greedy_shows_the_interface(make_chain: MakeChain) -> None:
 def test_a_plain_encoder_decoder_has_no_interface(make_chain: MakeChain, mode: str) -> None:
     chain = make_chain(system="attention")
     with pytest.raises(ConfigError, match=f"mode is '{mode}'.*Use mode attention"):
-        decode_batch(chain, torch.tensor([[2, 3]]), DecodingOptions(mode=mode))
+        decode_batch(chain, [torch.tensor([2, 3])], DecodingOptions(mode=mode))
 
 
 def test_length_limits_hold(make_chain: MakeChain) -> None:
     chain = make_chain()
     source = torch.randint(2, 6, (4, 6), generator=torch.Generator().manual_seed(1))
     options = DecodingOptions(minlenratio=-3, maxlenratio=-4, nbest=5)
-    found = [one for row in decode_batch(chain, source, options) for one in row]
+    found = [one for row in decode_batch(chain, list(source), options) for one in row]
     assert len(found) == 20
     assert {len(one.ids) for one in found} <= {3, 4}

@@ -23,8 +23,8 @@ def system(make_chain: Callable[..., Chain]) -> SimpleNamespace:
     return SimpleNamespace(chain=make_chain(), source=codec, target=codec)
 
 
-def test_batches_hold_one_length_and_leave_out_the_empty() -> None:
-    assert list(batches([3, 2, 0, 3, 2, 3, 1], 2)) == [[6], [1, 4], [0, 3], [5]]
+def test_batches_hold_similar_lengths_and_leave_out_the_empty() -> None:
+    assert list(batches([3, 2, 0, 3, 2, 3, 1], 2)) == [[6, 1], [4, 0], [3, 5]]
 
 
 def test_any_batch_size_gives_the_same_in_the_order_of_the_input(system: SimpleNamespace) -> None:
