@@ -49,7 +49,8 @@ OPTION_HELP = {
     "maxlenratio": "most tokens a position the decoder reads; negative: a count; 0: 2 K + 10",
     "minlenratio": "fewest tokens a position the decoder reads; negative: a count",
     "nbest": "hypotheses of each line, <n>best_recog",
-    "pre_beam_ratio": "in mode joint, X * beam_size next tokens of the decoder's choice and of CTC's are looked at",
+    "pre_beam_ratio": "in mode joint, X * beam_size next tokens of the decoder's choice are looked at",
+    "ctc_beam_ratio": "and X * beam_size of CTC's choice",
     "batch_size": "inputs of similar length searched together",
     "precision": "fp32, bf16, or auto: bf16 where the processor is fast at it",
 }

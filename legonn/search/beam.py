@@ -75,8 +75,8 @@ class BeamSearch:
     pre_beam : int
         Of each hypothesis's next tokens, so many of the best by those scorers that score all are given to those that
         don't; 4 `beam_size` by default.
-    suggestions : bool
-        Beside them, as many that those others suggest. ESPnet's search has none.
+    suggestions : int
+        Beside them, so many that each of those others suggests. ESPnet's search has none.
     sos, eos : int
         Ids.
     log_probabilities : bool
@@ -94,7 +94,7 @@ class BeamSearch:
         eos: int,
         nbest: int = 1,
         pre_beam: int | None = None,
-        suggestions: bool = True,
+        suggestions: int = 0,
         log_probabilities: bool = True,
     ) -> None:
         if not any(weights.values()):
@@ -206,7 +206,7 @@ class BeamSearch:
         """
         chosen = [total.new_full((*total.shape[:2], 1), self.eos, dtype=torch.long)]
         if beams.suggested is None and self.suggestions:
-            found = [scorer.suggest(self.pre_beam) for scorer in partial.values()]
+            found = [scorer.suggest(self.suggestions) for scorer in partial.values()]
             beams.suggested = torch.cat(found, dim=1) if found else None
         if beams.suggested is not None:
             chosen.insert(0, beams.suggested[:, None].expand(-1, total.size(1), -1))

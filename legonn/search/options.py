@@ -38,9 +38,9 @@ class DecodingOptions:
         0 means K, which would cut a plain encoder-decoder off at the length of its source).
     nbest : int
         Hypotheses given for each input, at most `beam_size`; `ctc_greedy` gives one.
-    pre_beam_ratio : float
-        In `joint`, the next tokens that are looked at: this many times `beam_size` of the decoder's best, as many that
-        CTC thinks most of, and `<eos>`. ESPnet's is 1.5, without CTC's.
+    pre_beam_ratio, ctc_beam_ratio : float
+        In `joint`, the next tokens that are looked at: times `beam_size`, so many of the decoder's best, and so many
+        that are most probable anywhere in the interface; and `<eos>`. ESPnet's are 1.5 and 0.
     batch_size : int
         Inputs of similar length that are searched together; changes the speed, not the result.
     precision : {"fp32", "bf16", "auto"}
@@ -55,6 +55,7 @@ class DecodingOptions:
     minlenratio: float = 0.0
     nbest: int = 1
     pre_beam_ratio: float = 6.0
+    ctc_beam_ratio: float = 6.0
     batch_size: int = 32
     precision: str = "fp32"
 
@@ -68,6 +69,7 @@ class DecodingOptions:
             ("maxlenratio", math.isfinite(self.maxlenratio), "it must be finite"),
             ("minlenratio", math.isfinite(self.minlenratio), "it must be finite"),
             ("pre_beam_ratio", 1 <= self.pre_beam_ratio < math.inf, "it must be at least 1"),
+            ("ctc_beam_ratio", 0 <= self.ctc_beam_ratio < math.inf, "it must be at least 0"),
             ("batch_size", self.batch_size >= 1, "it must be at least 1"),
             ("precision", self.precision in ("fp32", "bf16", "auto"), "legal are fp32, bf16, auto"),
         ]  # fmt: skip

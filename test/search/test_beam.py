@@ -18,7 +18,7 @@ from torch import Tensor
 from legonn.chain import Chain
 from legonn.search import BeamSearch, Found
 from legonn.search.ctc_prefix import CTCScorer
-from legonn.search.scorers import DecoderScorer, EspnetScorer, Scorer
+from legonn.search.scorers import CandidateScorer, DecoderScorer, EspnetScorer, Scorer
 
 EOS = 3
 
@@ -265,10 +265,52 @@ def test_joint_search_equals_espnets(make_chain: Callable[..., Chain], seed: int
             nbest=100,
             length_penalty=1.0,
             pre_beam=6,
-            suggestions=False,
             sos=eos,
             eos=eos,
         )(scorers, fewest=[0], most=[most])
     found = {one.ids: one.score for one in ours if len(one.ids) < most - 1}
     assert len(found) > 2
     assert found == pytest.approx(expected, abs=1e-4)
+
+
+class Hidden(CandidateScorer):
+    """Thinks much of one token, and nothing of the others."""
+
+    def __init__(self, token: int) -> None:
+        self.token = token
+
+    def step(self, tokens: Tensor) -> None:
+        pass
+
+    def score(self, candidates: Tensor) -> Tensor:
+        return torch.where(candidates == self.token, -0.1, -20.0)
+
+    def suggest(self, count: int) -> Tensor:
+        return torch.tensor([[self.token]])[:, :count]
+
+    def reorder(self, parents: Tensor) -> None:
+        pass
+
+    def keep(self, utterances: Tensor) -> None:
+        pass
+
+
+@pytest.mark.parametrize(("suggestions", "found"), [(0, False), (1, True)])
+def test_what_only_one_scorer_thinks_of_is_found_when_it_is_suggested(
+    suggestions: int, found: bool
+) -> None:
+    def row(utterance: int, prefix: tuple[int, ...]) -> Tensor:
+        return torch.arange(20).flip(0).float().log_softmax(dim=-1)  # the last token is the worst
+
+    beam = BeamSearch(
+        weights={"t": 0.5, "hidden": 0.5},
+        beam_size=1,
+        length_penalty=0.0,
+        pre_beam=2,
+        suggestions=suggestions,
+        sos=0,
+        eos=0,
+    )
+    scorers = {"t": EspnetScorer(Table(row), memory_of(0), size=1), "hidden": Hidden(19)}
+    ((best,),) = beam(scorers, fewest=[1], most=[1])
+    assert (best.ids == (19,)) == found

@@ -171,3 +171,16 @@ def test_many_positions_lose_no_precision() -> None:
         reduction="sum",
     )
     assert total == pytest.approx(expected.item(), abs=2e-3)
+
+
+def test_it_suggests_what_is_probable_anywhere() -> None:
+    rows = torch.tensor(
+        [
+            [[0.1, 0.6, 0.1, 0.1, 0.1], [0.5, 0.1, 0.1, 0.2, 0.1], [0.1, 0.1, 0.1, 0.1, 0.6]],
+            [[0.2, 0.2, 0.4, 0.1, 0.1], [0.1, 0.1, 0.1, 0.6, 0.1], [0.0, 0.9, 0.1, 0.0, 0.0]],
+        ]
+    )
+    # Of the second, two positions: what is beyond the end doesn't count; nor do blank and <eos>, ids 0 and 4.
+    scorer = CTCScorer(rows.log(), torch.tensor([3, 2]), size=1, eos=4)
+    assert scorer.suggest(2).tolist() == [[1, 3], [3, 2]]
+    assert scorer.suggest(9).shape == (2, 3)
