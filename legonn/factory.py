@@ -160,8 +160,8 @@ class TextEncoderConfig(LayerConfig):
     ----------
     length_ratio : float
         K / T.
-    length_query : {"position", "source_position"}
-        See `LengthController`.
+    length_query : str
+        One of `legonn.length_control.QUERIES`, see `LengthController`.
     word_dropout : float
         See `TextFrontEnd`.
     """
@@ -196,27 +196,30 @@ class TextEncoderConfig(LayerConfig):
 
 @dataclass(frozen=True)
 class SpeechEncoderConfig(LayerConfig):
-    """A speech encoder of this package's own layers; `layers_before` and `layers_after` as a text encoder's.
+    """A speech encoder of this package's own layers, see `LocalBlock`; their numbers as a text encoder's.
 
     Attributes
     ----------
     length_ratio : float
         K / T, T being the states that subsampling leaves: 25 a second.
-    length_query : {"position", "source_position"}
-        See `LengthController`.
+    length_query : str
+        One of `legonn.length_control.QUERIES`, see `LengthController`.
     sample_rate, mels, channels, normalisation, spec_augment
         See `SpeechFrontEnd`.
+    kernel : int
+        States that a layer's convolution spans; odd.
     """
 
     layers_before: int = 4
     layers_after: int = 2
     length_ratio: float = 0.4
-    length_query: str = "source_position"
+    length_query: str = "states"
     sample_rate: int = Sound.sample_rate
     mels: int = 80
     channels: int = 64
     normalisation: str = "utterance"
     spec_augment: bool = True
+    kernel: int = 15
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -229,6 +232,7 @@ class SpeechEncoderConfig(LayerConfig):
         if not 8 <= self.mels <= 256:
             raise ConfigError(f"mels is {self.mels}; it is between 8 and 256")
         _in_range(1, MOST_UNITS, self, "channels")
+        _window(self, "kernel")
 
     def build(self, *, vocabulary: int, length_control: bool) -> LegoEncoder:
         from legonn.speech import SpeechFrontEnd
@@ -255,7 +259,14 @@ class SpeechEncoderConfig(LayerConfig):
 
     def group(self, layers: int) -> nn.Module:
         """The layers on one side of the length controller: (B, T, D), (B,) -> (B, T, D)."""
-        return self.stack(layers)
+        from legonn.speech import LocalBlock, LocalStack
+
+        options: dict[str, Any] = {
+            "width": self.width,
+            "kernel": self.kernel,
+            "dropout": self.dropout,
+        }
+        return LocalStack([LocalBlock(self.block(), **options) for _ in range(layers)])
 
     def head(self, *, source_size: int, vocabulary: int, target: str) -> Head:
         return Head(width=self.width, vocabulary=vocabulary, target=target)
@@ -263,19 +274,7 @@ class SpeechEncoderConfig(LayerConfig):
 
 @dataclass(frozen=True)
 class ConformerEncoderConfig(SpeechEncoderConfig):
-    """A speech encoder of ESPnet's Conformer layers.
-
-    Attributes
-    ----------
-    kernel : int
-        Frames that a layer's convolution spans; odd.
-    """
-
-    kernel: int = 15
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        _window(self, "kernel")
+    """A speech encoder of ESPnet's Conformer layers."""
 
     def group(self, layers: int) -> nn.Module:
         from legonn.speech import EspnetGroup
@@ -285,19 +284,7 @@ class ConformerEncoderConfig(SpeechEncoderConfig):
 
 @dataclass(frozen=True)
 class EBranchformerEncoderConfig(SpeechEncoderConfig):
-    """A speech encoder of ESPnet's E-Branchformer layers.
-
-    Attributes
-    ----------
-    kernel : int
-        Frames that a layer's convolutions span; odd.
-    """
-
-    kernel: int = 15
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        _window(self, "kernel")
+    """A speech encoder of ESPnet's E-Branchformer layers."""
 
     def group(self, layers: int) -> nn.Module:
         from legonn.speech import EspnetGroup

@@ -6,12 +6,13 @@ from typing import Literal
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from legonn.layers import Block, padding_bias, sinusoids
 
 __all__ = ["QUERIES", "LengthController", "output_lengths"]
 
-QUERIES = ("position", "source_position")
+QUERIES = ("position", "source_position", "states")
 
 
 def output_lengths(lengths: Tensor, ratio: float) -> Tensor:
@@ -29,9 +30,10 @@ class LengthController(nn.Module):
     ----------
     ratio : float
         K / T: above 1 for text, far below 1 for speech frames.
-    query : {"position", "source_position"}
-        What position k asks with: the encoding of k itself, or of the place k / ratio that it stands for
-        among the states *(ours)*.
+    query : {"position", "source_position", "states"}
+        What position k asks with: the encoding of k itself; of the place k / ratio that it stands for among the states
+        *(ours)*; or that and the mean of the states there *(ours)*, so that it has something to say before attention
+        has learned to look.
     """
 
     def __init__(
@@ -41,7 +43,7 @@ class LengthController(nn.Module):
         heads: int,
         feedforward: int,
         ratio: float,
-        query: Literal["position", "source_position"],
+        query: Literal["position", "source_position", "states"],
         dropout: float,
         attention_dropout: float,
     ) -> None:
@@ -63,8 +65,22 @@ class LengthController(nn.Module):
         """(B, T, D), (B,) -> (B, K, D), (B,)."""
         positions = output_lengths(lengths, self.ratio)
         places = torch.arange(int(positions.max()), device=x.device).float()
-        if self.query == "source_position":
+        if self.query != "position":
             places = places / self.ratio
         queries = sinusoids(places, self.width).expand(x.size(0), -1, -1)  # (B, K, D)
+        if self.query == "states":
+            queries = queries + self.means(x, lengths, places)
         out = self.block(queries, None, x, padding_bias(lengths, x.size(1)))
         return out, positions
+
+    def means(self, x: Tensor, lengths: Tensor, places: Tensor) -> Tensor:
+        """The mean of the states (B, T, D) from each place (K,) to the next, one state at least: (B, K, D)."""
+        last = (lengths[:, None] - 1).clamp(min=0)
+        first = places.floor().long().minimum(last)  # (B, K)
+        end = ((places + 1 / self.ratio - 1e-6).ceil().long()).minimum(last + 1).maximum(first + 1)
+        sums = functional.pad(x.cumsum(dim=1), (0, 0, 1, 0))  # (B, T+1, D)
+
+        def up_to(where: Tensor) -> Tensor:
+            return sums.gather(1, where[..., None].expand(-1, -1, x.size(2)))
+
+        return (up_to(end) - up_to(first)) / (end - first)[..., None]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,12 +17,12 @@ from torch import Tensor, nn
 
 from legonn.audio.source import Sound
 from legonn.errors import ConfigError
-from legonn.layers import Dropout, padding_mask, sinusoids
+from legonn.layers import Block, Dropout, Linear, padding_bias, padding_mask, sinusoids
 
 if TYPE_CHECKING:
     from legonn.factory import ConformerEncoderConfig, EBranchformerEncoderConfig
 
-__all__ = ["EspnetGroup", "SpeechFrontEnd"]
+__all__ = ["EspnetGroup", "LocalBlock", "LocalStack", "SpeechFrontEnd"]
 
 
 class SpeechFrontEnd(nn.Module):
@@ -162,6 +163,58 @@ class SpeechFrontEnd(nn.Module):
         x = x[:, : int(states.max())]
         places = torch.arange(x.size(1), device=x.device)
         return self.dropout(x * self.scale + sinusoids(places, x.size(2))), states
+
+
+class LocalBlock(nn.Module):
+    """A convolution over neighbouring states, then a transformer layer.
+
+    The convolution is the Conformer's (Gulati et al. 2020), with layer normalisation, so that no padding is seen and no
+    statistics are kept. Without it attention has to find out from absolute positions which states are neighbours: CTC
+    then stayed for thousands of steps where it knows no sound.
+
+    Parameters
+    ----------
+    block : Block
+        The layer.
+    kernel : int
+        States that the convolution spans; odd.
+    """
+
+    def __init__(self, block: Block, *, width: int, kernel: int, dropout: float) -> None:
+        super().__init__()
+        self.norm = nn.LayerNorm(width)
+        self.gate = Linear(width, 2 * width)
+        self.depthwise = nn.Conv1d(width, width, kernel, padding=kernel // 2, groups=width)
+        self.depthwise_norm = nn.LayerNorm(width)
+        self.output = Linear(width, width)
+        self.dropout = Dropout(dropout)
+        self.block = block
+
+    def forward(self, x: Tensor, bias: Tensor | None, inside: Tensor | None) -> Tensor:
+        """(B, T, D), what is padding: an attention bias, and 0 of (B, T, 1) -> (B, T, D)."""
+        y = nn.functional.glu(self.gate(self.norm(x)), dim=-1)
+        if inside is not None:
+            y = y * inside
+        y = self.depthwise(y.transpose(1, 2)).transpose(1, 2)
+        y = nn.functional.silu(self.depthwise_norm(y))
+        out: Tensor = self.block(x + self.dropout(self.output(y)), bias)
+        return out
+
+
+class LocalStack(nn.Module):
+    """Such layers: (B, T, D), (B,) -> (B, T, D)."""
+
+    def __init__(self, blocks: Sequence[LocalBlock]) -> None:
+        super().__init__()
+        self.blocks = nn.ModuleList(blocks)
+
+    def forward(self, x: Tensor, lengths: Tensor) -> Tensor:
+        """(B, T, D), (B,) -> (B, T, D)."""
+        bias = padding_bias(lengths, x.size(1))
+        inside = None if bias is None else ~padding_mask(lengths, x.size(1))[..., None]
+        for block in self.blocks:
+            x = block(x, bias, inside)
+        return x
 
 
 class EspnetGroup(nn.Module):

@@ -85,9 +85,9 @@ def test_queries_stand_at_their_positions(query: str, places: list[float]) -> No
     torch.testing.assert_close(out[0, :3], sinusoids(torch.tensor(places), 8))
 
 
-def test_both_queries_are_one_at_ratio_one() -> None:
+def test_both_places_are_one_at_ratio_one() -> None:
     x, lengths = torch.randn(2, 4, 8), torch.tensor([4, 3])
-    found = [control(1.0, query)(x, lengths)[0] for query in QUERIES]
+    found = [control(1.0, query)(x, lengths)[0] for query in ("position", "source_position")]
     assert torch.equal(*found)
 
 
@@ -95,3 +95,40 @@ def test_all_states_are_looked_at() -> None:
     x = torch.randn(1, 6, 8, requires_grad=True)
     control(0.5, "position")(x, torch.tensor([6]))[0].sum().backward()
     assert x.grad is not None and (x.grad.abs().sum(-1) > 0).all()
+
+
+@pytest.mark.parametrize(
+    ("ratio", "wanted"),
+    [
+        (0.5, [0.5, 2.5, 4]),  # the last position has one state
+        (0.4, [1, 3]),  # of 0 to 2.5 and 2.5 to 5: the states 0, 1, 2 and 2, 3, 4
+        (1.0, [0, 1, 2, 3, 4]),
+        (2.0, [0, 0, 1, 1, 2, 2, 3, 3, 4, 4]),
+    ],
+)
+def test_queries_may_begin_with_the_mean_of_the_states_there(
+    ratio: float, wanted: list[float]
+) -> None:
+    """Of states whose numbers are their places; the second utterance is longer, and padding has other numbers."""
+    controller = control(ratio, "states")
+    numbers = torch.tensor([[0.0, 1, 2, 3, 4, 99, 99], [0.0, 1, 2, 3, 4, 5, 6]])
+    x = numbers[..., None].expand(-1, -1, 8)
+    lengths = torch.tensor([5, 7])
+    places = torch.arange(int(output_lengths(lengths, ratio).max())) / ratio
+    found = controller.means(x, lengths, places)[0, :, 0]
+    assert found[: len(wanted)].tolist() == pytest.approx(wanted)
+    assert (found[len(wanted) :] == 4).all()  # beyond its end: the last state, not padding
+
+
+def test_a_query_of_states_keeps_its_place() -> None:
+    """With its sublayers' outputs at zero, the block passes its queries through."""
+    controller = control(0.5, "states")
+    cross = controller.block.cross_attention
+    assert cross is not None
+    for layer in (cross.output, controller.block.feedforward[3]):
+        for parameter in layer.parameters():
+            torch.nn.init.zeros_(parameter)
+    x = torch.randn(1, 4, 8)
+    out, _ = controller(x, torch.tensor([4]))
+    wanted = x.view(2, 2, 8).mean(dim=1) + sinusoids(torch.tensor([0.0, 2.0]), 8)
+    torch.testing.assert_close(out[0], wanted, atol=1e-5, rtol=1e-5)

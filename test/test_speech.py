@@ -13,11 +13,11 @@ from torch import Tensor
 
 from legonn.audio.source import Sound
 from legonn.errors import ConfigError
-from legonn.factory import build_chain
+from legonn.factory import LayerConfig, build_chain
 from legonn.interface import Interface
 from legonn.module import read_module, write_module
 from legonn.part import stored
-from legonn.speech import SpeechFrontEnd
+from legonn.speech import LocalBlock, LocalStack, SpeechFrontEnd
 from legonn.system import System, load_part
 
 WIDE = {"width": 16, "heads": 2, "feedforward": 32, "layers_before": 1, "layers_after": 1}
@@ -89,6 +89,43 @@ def test_each_band_is_normalised_by_itself() -> None:
         assert normal[i, :count].mean(0).abs().max() < 1e-5
         assert normal[i, :count].std(0, unbiased=False) == pytest.approx(torch.ones(20), abs=1e-3)
         assert not normal[i, count:].any()
+
+
+def local_block(kernel: int = 3) -> LocalBlock:
+    torch.manual_seed(0)
+    block = LayerConfig(
+        width=16, heads=2, feedforward=32, dropout=0.0, attention_dropout=0.0
+    ).block()
+    return LocalBlock(block, width=16, kernel=kernel, dropout=0.0).eval()
+
+
+def test_a_local_blocks_convolution_sees_its_neighbours_and_no_padding(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Against the convolution written out, with the transformer layer taken out."""
+    local = local_block()
+    monkeypatch.setattr(local.block, "forward", lambda x, bias: x)
+    x = torch.randn(1, 6, 16)
+    inside = torch.tensor([1.0, 1, 1, 1, 0, 0])[None, :, None]
+    found = local(x, None, inside)[0]
+    a, b = local.gate(local.norm(x[0])).chunk(2, dim=-1)
+    y = torch.nn.functional.pad(a * b.sigmoid() * inside[0], (0, 0, 1, 1))
+    weight, shift = local.depthwise.weight[:, 0], local.depthwise.bias  # (D, 3), (D,)
+    assert shift is not None
+    for t in range(4):
+        mixed = (y[t : t + 3] * weight.t()).sum(0) + shift
+        new = local.output(torch.nn.functional.silu(local.depthwise_norm(mixed)))
+        torch.testing.assert_close(found[t], x[0, t] + new, atol=1e-5, rtol=1e-5)
+
+
+def test_a_local_stack_gives_each_utterance_what_it_gives_alone() -> None:
+    stack = LocalStack([local_block(5), local_block(5)])
+    x = torch.randn(2, 9, 16)
+    lengths = torch.tensor([9, 4])
+    together = stack(x, lengths)
+    torch.testing.assert_close(stack(x[:1], lengths[:1])[0], together[0], atol=1e-5, rtol=1e-5)
+    alone = stack(x[1:, :4], lengths[1:])[0]
+    torch.testing.assert_close(alone, together[1, :4], atol=1e-5, rtol=1e-5)
 
 
 def test_spec_augment_hides_in_training_only() -> None:
