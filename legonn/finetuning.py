@@ -49,6 +49,8 @@ TRAINING_KEYS = frozenset(
         "marginal_dropout",
         "retiming",
         "label_smoothing",
+        "early_ctc",
+        "spec_augment",
     }
 )
 

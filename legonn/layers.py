@@ -342,5 +342,6 @@ class Block(nn.Module):
         query, *new = self.self_attention.project(self.self_norm(x))
         x = x + self.self_attention.attend(query, *remember(*new), bias)
         cross = self.cross_attention
-        x = x + cross.attend(cross.split(cross.query(self.cross_norm(x))), *memory, memory_bias)
+        query = cross.split(_wide(cross.query(self.cross_norm(x))))
+        x = x + cross.attend(query, *memory, memory_bias)
         return self.finish(x)

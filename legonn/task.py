@@ -19,7 +19,9 @@ from espnet2.train.distributed_utils import get_rank
 from espnet2.utils.nested_dict_action import NestedDictAction
 from espnet2.utils.types import float_or_none, str_or_none
 
+from legonn.audio.recordings import Utterance, read_sound
 from legonn.chain import Chain
+from legonn.data.folder import read_text
 from legonn.data.lengths import positions_per_token
 from legonn.environment import revision
 from legonn.errors import ConfigError
@@ -377,6 +379,7 @@ def _check(args: argparse.Namespace) -> None:
             "take normalisation=utterance"
         )
     check_training(args, chain)
+    _check_rate(args)
     wanted = chain.encoder.source
     for option in ("train", "valid"):
         given = [name for _, name, _ in getattr(args, f"{option}_data_path_and_name_and_type")]
@@ -384,6 +387,23 @@ def _check(args: argparse.Namespace) -> None:
             raise ConfigError(
                 f"--encoder {args.encoder} reads {wanted}, but --{option}_data_path_and_name_and_type "
                 f"names {', '.join(given)}"
+            )
+
+
+def _check_rate(args: argparse.Namespace) -> None:
+    """Look at the first recording; ESPnet checks that the others are like it."""
+    sound = sound_of(vars(args))
+    given = [*args.train_data_path_and_name_and_type, *args.valid_data_path_and_name_and_type]
+    for path in [path for path, _, kind in given if kind == "sound" and sound is not None]:
+        assert sound is not None
+        first = next(iter(read_text(path).values()), "")
+        if not Path(first).is_file():
+            continue  # ESPnet says what is missing
+        rate = read_sound(Utterance("", first, first))[1]
+        if rate != sound.sample_rate:
+            raise ConfigError(
+                f"{first} has {rate} Hz, and the encoder hears {sound.sample_rate}: give its encoder_conf "
+                f"sample_rate={rate}, or prepare the data with --fs {sound.sample_rate}"
             )
 
 

@@ -392,3 +392,14 @@ def test_data_without_what_the_encoder_reads_is_refused(
         match="--encoder speech reads speech, but --train_data_path.* names src_text, text",
     ):
         train(tmp_path / "exp", "--encoder", "speech", "--encoder_conf", "length_ratio=0.5")
+
+
+def test_recordings_of_another_rate_are_refused(corpus: Any, spoken: Path, tmp_path: Path) -> None:
+    from legonn.bin.train import main
+
+    with pytest.raises(
+        ConfigError,
+        match=r"flac has 16000 Hz, and the encoder hears 8000: give its .*sample_rate=16000",
+    ):
+        main(options(corpus, spoken, tmp_path / "exp", "--encoder_conf", "sample_rate=8000"))
+    assert not (tmp_path / "exp" / "interface.yaml").exists()

@@ -59,9 +59,9 @@ class Manner:
     def __post_init__(self) -> None:
         if self.voices < 1:
             raise ConfigError(f"--voices {self.voices}: give at least 1")
-        check_format(self.format)
         if not 4000 <= self.sample_rate <= 48000:
             raise ConfigError(f"--sample_rate {self.sample_rate}: give 4000 to 48000")
+        check_format(self.format, self.sample_rate)
         for name, most in (("snr", 100), ("reverb", 5)):
             span = getattr(self, name)
             if span is not None and not (span[0] <= span[1] <= most):

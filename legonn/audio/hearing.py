@@ -76,11 +76,6 @@ def hear(utterance: Utterance, *, sample_rate: int, longest: float) -> Heard:
         faults = check_samples(utterance, samples, rate, allow_silence=True)
     except DataError as error:
         return Heard(utterance, fault=str(error))
-    except (
-        OSError,
-        MemoryError,
-    ) as error:  # no right to read it; a header that promises the impossible
-        return Heard(utterance, fault=f"{utterance.where}: can't be read ({error})")
     if faults:
         return Heard(utterance, fault=faults[0])
     mono = resample(samples.mean(axis=1), rate, sample_rate)

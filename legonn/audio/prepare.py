@@ -26,6 +26,7 @@ from legonn.audio.storage import FORMATS, check_format, encode, recording_path, 
 from legonn.data.atomic import write_atomic
 from legonn.data.folder import read_text, write_text
 from legonn.errors import ConfigError, DataError
+from legonn.tokenizer import file_sha256
 
 __all__ = ["Prepared", "Target", "get_parser", "main", "parse_rate", "prepare_folder", "speed_id"]
 
@@ -53,7 +54,7 @@ class Target:
     format: str = "flac"
 
     def __post_init__(self) -> None:
-        check_format(self.format)
+        check_format(self.format, self.sample_rate, option="--audio_format")
         if not self.speeds or len(set(self.speeds)) < len(self.speeds):
             raise ConfigError(f"--speeds {self.speeds}: give one or more, each once")
         for speed in self.speeds:
@@ -74,7 +75,7 @@ class Prepared:
     samples : tuple of int
         Their lengths.
     written : int
-        How many were written anew.
+        How many were written; others were there.
     faults : tuple of str
         Why it can't be used.
     """
@@ -126,7 +127,7 @@ def prepare_folder(
         Naming every utterance that can't be used, when they are more than `skip_bad`; every id that only some of
         the files have. Then nothing but recordings has been written.
     """
-    _begin(output, target)
+    _begin(source, output, target)
     utterances = read_utterances(source, allow_pipes=allow_pipes)
     names = [*texts, *(["utt2spk"] if (source / "utt2spk").exists() else [])]
     columns = {name: read_text(source / name) for name in names}
@@ -141,9 +142,12 @@ def prepare_folder(
     return done
 
 
-def _begin(output: Path, target: Target) -> None:
-    """Remove the recordings that were written for another target."""
+def _begin(source: Path, output: Path, target: Target) -> None:
+    """Remove the recordings that were written for another target, or of other files or segments."""
     page = "".join(f"{name}: {value}\n" for name, value in asdict(target).items())
+    for name in ("wav.scp", "segments"):
+        path = source / name
+        page += f"{name}: {file_sha256(path if path.is_file() else None)}\n"
     record = output / RECORD
     if record.exists() and record.read_text(encoding="utf-8") != page:
         shutil.rmtree(output / "wav", ignore_errors=True)
@@ -188,6 +192,7 @@ def _prepare(item: tuple[int, Utterance], *, output: Path, target: Target) -> Pr
     refer = whole and rate == target.sample_rate and samples.shape[1] == 1
     mono = samples.mean(axis=1)
     paths, counts = [], []
+    written = 0
     for speed in target.speeds:
         path, said = Path(utterance.source), mono
         if speed != 1.0 or not refer:
@@ -196,9 +201,9 @@ def _prepare(item: tuple[int, Utterance], *, output: Path, target: Target) -> Pr
             path = recording_path(output, number, name, target.format)
             if not path.exists():
                 write_recording(path, encode(said, target.sample_rate, target.format))
+                written += 1
         paths.append(Path(os.path.abspath(path)))  # the folder may be read from elsewhere
         counts.append(len(said))
-    written = len(target.speeds) - (1.0 in target.speeds and refer)
     return Prepared(utterance.utt_id, tuple(paths), tuple(counts), written)
 
 

@@ -6,6 +6,7 @@ import io
 import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -180,6 +181,8 @@ def read_sound(utterance: Utterance, *, sample_rate: int | None = None) -> tuple
         raise DataError(
             f"{utterance.where}: no sound that can be read ({error.error_string})"
         ) from error
+    except (OSError, MemoryError) as error:  # no right to read it; a header of the impossible
+        raise DataError(f"{utterance.where}: can't be read ({error})") from error
     if sample_rate is not None and sample_rate != rate:
         return resample(samples, rate, sample_rate), sample_rate
     return samples, rate
@@ -189,16 +192,21 @@ def _open(utterance: Utterance) -> str | io.BytesIO:
     """What soundfile can open."""
     if utterance.is_pipe:
         command = utterance.source.removesuffix("|")
-        done = subprocess.run(
-            ["bash", "-o", "pipefail", "-c", command], capture_output=True, check=False
-        )
-        if done.returncode:
-            said = done.stderr.decode(errors="replace").strip().splitlines()[-1:]
-            raise DataError(
-                f"{utterance.place}: the command ends with {done.returncode}: {' '.join(said) or command}"
-            )
-        return io.BytesIO(done.stdout)
+        status, output, said = _run(command)
+        if status:
+            raise DataError(f"{utterance.place}: the command ends with {status}: {said or command}")
+        return io.BytesIO(output)
     path = Path(utterance.source)
     if not path.is_file():
         raise DataError(f"{utterance.where}: no such file")
     return str(path)
+
+
+@lru_cache(maxsize=1)
+def _run(command: str) -> tuple[int, bytes, str]:
+    """Exit status, output, and the last line of its errors; kept for the next segment of the same recording."""
+    done = subprocess.run(
+        ["bash", "-o", "pipefail", "-c", command], capture_output=True, check=False
+    )
+    said = done.stderr.decode(errors="replace").strip().splitlines()[-1:]
+    return done.returncode, done.stdout, " ".join(said)

@@ -16,13 +16,18 @@ __all__ = ["FORMATS", "check_format", "encode", "recording_path", "write_recordi
 
 # Of soundfile: FLAC loses nothing; Opus is a tenth of its size, and slower to write.
 FORMATS = {"flac": ("FLAC", "PCM_16"), "wav": ("WAV", "PCM_16"), "opus": ("OGG", "OPUS")}
+OPUS_RATES = (8000, 12000, 16000, 24000, 48000)
 FOLDER = 1000  # recordings in one folder
 
 
-def check_format(name: str) -> None:
-    """Raise a `ConfigError` unless `name` is a key of `FORMATS`."""
+def check_format(name: str, sample_rate: int, *, option: str = "--format") -> None:
+    """Raise a `ConfigError` unless `name` is a key of `FORMATS` that takes this rate; `option` gave it."""
     if name not in FORMATS:
-        raise ConfigError(f"--format {name}: give one of {', '.join(FORMATS)}")
+        raise ConfigError(f"{option} {name}: give one of {', '.join(FORMATS)}")
+    if name == "opus" and sample_rate not in OPUS_RATES:
+        raise ConfigError(
+            f"{option} opus has no {sample_rate} Hz: give flac, or one of {', '.join(map(str, OPUS_RATES))} Hz"
+        )
 
 
 def recording_path(folder: Path, number: int, utt_id: str, format: str) -> Path:

@@ -45,7 +45,7 @@ OPTION_HELP = {
     "mode": "the decoder; the decoder with the last interface's CTC; or that interface alone",
     "beam_size": "hypotheses kept at each step",
     "length_penalty": "finished hypotheses compare by score / tokens**X; 0 favours short ones",
-    "ctc_weight": "of the CTC score in mode joint, 0 to 1",
+    "ctc_weight": "of the CTC score in mode joint, 0 to below 1",
     "maxlenratio": "most tokens a position the decoder reads; negative: a count; 0: 2 K + 10",
     "minlenratio": "fewest tokens a position the decoder reads; negative: a count",
     "nbest": "hypotheses of each line, <n>best_recog",

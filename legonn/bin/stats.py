@@ -69,11 +69,12 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _config(args: argparse.Namespace) -> Mapping[str, Any]:
+    given = {"encoder": args.encoder} if args.encoder else {}
     if args.config is None:
-        return {}
+        return given
     from legonn.config import read_config
 
-    return {**read_config(args.config), **({"encoder": args.encoder} if args.encoder else {})}
+    return {**read_config(args.config), **given}
 
 
 def _encoder(config: Mapping[str, Any]) -> tuple[float, Sound | None]:

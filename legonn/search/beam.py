@@ -204,6 +204,7 @@ class BeamSearch:
         Of each hypothesis the best `pre_beam` and what is suggested; or without scorers of candidates as many as the
         beam can need, which is one more than its size, as `<eos>` may not be allowed.
         """
+        size, others = self.pre_beam if partial else self.beam_size + 1, total.size(2)
         chosen = [total.new_full((*total.shape[:2], 1), self.eos, dtype=torch.long)]
         if beams.suggested is None and self.suggestions:
             found = [scorer.suggest(self.suggestions) for scorer in partial.values()]
@@ -211,8 +212,8 @@ class BeamSearch:
         if beams.suggested is not None:
             chosen.insert(0, beams.suggested[:, None].expand(-1, total.size(1), -1))
             total = total.scatter(2, chosen[0], -torch.inf)  # no token twice
-        size = min(self.pre_beam if partial else self.beam_size + 1, total.size(2))
-        return torch.cat([total.topk(size, dim=2).indices, *chosen], dim=2)
+            others -= chosen[0].size(2)
+        return torch.cat([total.topk(min(size, others), dim=2).indices, *chosen], dim=2)
 
     def _allowed(self, scores: Tensor, candidates: Tensor, beams: _Beams, length: int) -> Tensor:
         """Scores (N, b, S) with -inf for what the length limits forbid, and for an `<eos>` that is there twice."""

@@ -31,7 +31,7 @@ class DecodingOptions:
         1 is the mean log-probability (ESPnet's `normalize_length`), 0 compares sums and so favours
         short output. Choose it on the validation set.
     ctc_weight : float
-        Of the CTC score in `joint`, between 0 and 1; the decoder's is the rest.
+        Of the CTC score in `joint`, below 1; the decoder's is the rest.
     maxlenratio, minlenratio : float
         Most and fewest tokens, `<eos>` not counted, as a multiple of the K positions that the
         decoder reads; a negative number is an absolute count. `maxlenratio` 0: 2 K + 10 (ESPnet's
@@ -64,7 +64,7 @@ class DecodingOptions:
             ("mode", self.mode in MODES, f"legal are {', '.join(MODES)}"),
             ("beam_size", self.beam_size >= 1, "it must be at least 1"),
             ("length_penalty", 0 <= self.length_penalty < math.inf, "it must be at least 0"),
-            ("ctc_weight", 0 <= self.ctc_weight <= 1, "it must lie between 0 and 1"),
+            ("ctc_weight", 0 <= self.ctc_weight < 1, "it must be at least 0 and below 1"),
             ("nbest", 1 <= self.nbest <= self.beam_size, "legal are 1 to beam_size"),
             ("maxlenratio", math.isfinite(self.maxlenratio), "it must be finite"),
             ("minlenratio", math.isfinite(self.minlenratio), "it must be finite"),

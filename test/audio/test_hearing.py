@@ -93,16 +93,17 @@ def test_each_kind_of_bad_audio_is_a_fault_that_begins_with_its_name(
 
 @pytest.mark.parametrize("error", [MemoryError("256 GiB"), PermissionError("not yours")])
 def test_what_the_system_refuses_is_a_fault(
-    monkeypatch: pytest.MonkeyPatch, error: Exception
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, error: Exception
 ) -> None:
     """A header that promises billions of samples, and a file that only others may read."""
 
-    def refuse(utterance: Utterance) -> None:
+    def refuse(path: str) -> None:
         raise error
 
-    monkeypatch.setattr("legonn.audio.hearing.read_sound", refuse)
-    found = heard(Utterance("u", "a.wav", "a.wav"))
-    assert found.fault == f"a.wav: can't be read ({error})"
+    (tmp_path / "a.wav").touch()
+    monkeypatch.setattr(soundfile, "SoundFile", refuse)
+    found = heard(Utterance("u", f"{tmp_path}/a.wav", f"{tmp_path}/a.wav"))
+    assert found.fault == f"{tmp_path}/a.wav: can't be read ({error})"
 
 
 def test_a_line_of_wav_scp_is_named_too(tmp_path: Path) -> None:

@@ -141,6 +141,19 @@ def test_another_rate_writes_all_again(source: Path, tmp_path: Path) -> None:
     assert paths["other"] == str(source / "o.wav")
 
 
+def test_other_segments_are_cut_again(source: Path, tmp_path: Path) -> None:
+    for name in ("text.tc.en", "utt2spk"):
+        write_text(source / name, {"one": "x"})
+    for start, end in ((0.0, 0.25), (0.5, 1.0)):
+        (source / "segments").write_text(f"one as-it-is {start} {end}\n")
+        (done,) = prepare(source, tmp_path / "out")
+        assert done.written == 1
+    samples, _ = soundfile.read(tmp_path / "out/wav/000/one.flac")
+    assert samples == pytest.approx(tone(1, 16000)[8000:], abs=1e-4)
+    (done,) = prepare(source, tmp_path / "out")
+    assert done.written == 0
+
+
 def spoil(source: Path) -> None:
     (source / "a.flac").write_text("not a sound")
     soundfile.write(source / "w.wav", np.zeros(16000), 16000)
@@ -193,7 +206,11 @@ def test_ids_must_agree(source: Path, tmp_path: Path) -> None:
         ({"speeds": ()}, "give one or more, each once"),
         ({"speeds": (1.0, 1.0)}, "give one or more, each once"),
         ({"speeds": (3.0,)}, r"--speeds 3.0: give 0.5 to 2.0"),
-        ({"format": "mp3"}, "--format mp3: give one of flac, wav, opus"),
+        ({"format": "mp3"}, "--audio_format mp3: give one of flac, wav, opus"),
+        (
+            {"format": "opus", "sample_rate": 22050},
+            "--audio_format opus has no 22050 Hz: give flac, or",
+        ),
     ],
 )
 def test_illegal_targets(options: dict[str, object], message: str) -> None:

@@ -108,3 +108,13 @@ def test_all_faults_at_once(folder: Path) -> None:
 def test_a_folder_without_recordings(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"wav.scp: no such file"):
         read_utterances(tmp_path)
+
+
+def test_a_command_runs_once_for_the_segments_of_its_recording(folder: Path) -> None:
+    command = f"echo x >> {folder / 'runs'}; cat {folder / 'a.wav'} |"
+    (folder / "wav.scp").write_text(f"a {command}\n")
+    (folder / "segments").write_text("a-1 a 0 1\na-2 a 1 2\n")
+    utterances = read_utterances(folder, allow_pipes=True)
+    lengths = [len(read_sound(utterance)[0]) for utterance in utterances.values()]
+    assert lengths == [8000, 8000]
+    assert (folder / "runs").read_text() == "x\n"

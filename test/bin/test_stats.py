@@ -104,6 +104,8 @@ def test_of_speech_the_states_count_not_the_samples(
     assert main(arguments) == 0
     assert "1.00 / 1.00 / 1.00 positions a token" in capsys.readouterr().out
     assert main([*arguments, "--encoder", "conformer"]) == 0
+    alone = ["--stats_dir", str(tmp_path), "--encoder", "speech", "--length_ratio", "0.2"]
+    assert main(alone) == 0
     with pytest.raises(DataError, match="length_ratio 0.1 leaves 100.0% of the training set"):
         main([*arguments, "--length_ratio", "0.1"])
     with pytest.raises(ConfigError, match="encoder is 'ears'"):

@@ -102,7 +102,7 @@ num_workers: 0
 use_matplotlib: false
 """
 OPTIONS = (
-    "--train_pairs 120 --low_pairs 80 --heldout_pairs 6 --largest 999 --nbpe 50 --src_nbpe 50 "
+    "--train_pairs 120 --low_pairs 80 --spoken_pairs 0 --heldout_pairs 6 --largest 999 --nbpe 50 --src_nbpe 50 "
     "--lego_config conf/tiny.yaml --low_lego_config conf/tiny.yaml --num_threads 1"
 ).split()
 

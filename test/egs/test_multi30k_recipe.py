@@ -25,3 +25,10 @@ def test_a_system_without_an_interface_is_decoded_without_its_ctc(
     assert given[given.index("--inference_config") + 1] == decoding
     assert given[given.index("--lego_config") + 1] == config
     assert given[-2:] == ["--stage", "12"]
+
+
+def test_speech_needs_the_english_list_and_is_english(multi30k: Any) -> None:
+    assert "./run.sh --stop_stage 5 makes it" in multi30k.fail("--src_modality", "speech")
+    printed = multi30k.fail("--src_modality", "speech", "--src_lang", "fr")
+    assert "is for English captions in English" in printed
+    assert not (multi30k.folder / "data").exists()

@@ -27,8 +27,10 @@ def test_the_readmes_table_is_that_of_the_numbers_recipe() -> None:
         "De-En": "De-En",
         "Ro-En alone": "Ro-En",
         "Ro encoder + De-En decoder": "Ro-encoder+De-En-decoder",
+        "English ASR alone": "English-ASR",
+        "ASR encoder + De-En decoder": "ASR-encoder+De-En-decoder",
     }
     for shown, system in names.items():
         (line,) = [line for line in readme if line.startswith(f"    {shown}  ")]
-        exact, bleu = by_system[system, "exact"], by_system[system, "bleu"]
-        assert line.split()[-3:] == ["300", f"{exact:.1f}", f"{bleu:.1f}"]
+        figures = [f"{by_system[system, metric]:.1f}" for metric in ("exact", "bleu", "wer")]
+        assert line.split()[-4:] == ["300", *figures]

@@ -47,15 +47,15 @@ def test_it_ends_with_a_table_of_five_systems_with_word_errors(spoken_run: tuple
 
 
 def test_training_reads_the_recordings_where_they_were_made(spoken: Any) -> None:
-    paths = read_text(spoken.folder / "dump/raw/train_en_12_speech/wav.scp")
+    paths = read_text(spoken.folder / "dump/raw_speech/train_en_12_speech/wav.scp")
     assert len(paths) == 12
     assert set(paths.values()) == {
         str(path.resolve()) for path in spoken.folder.glob("data/train_en_12_speech/wav/*/*.flac")
     }
-    counts = read_text(spoken.folder / "dump/raw/train_en_12_speech/utt2num_samples")
+    counts = read_text(spoken.folder / "dump/raw_speech/train_en_12_speech/utt2num_samples")
     assert {i: str(soundfile.info(path).frames) for i, path in paths.items()} == counts
     speakers = [
-        set(read_text(spoken.folder / f"dump/raw/{name}/utt2spk").values())
+        set(read_text(spoken.folder / f"dump/raw_speech/{name}/utt2spk").values())
         for name in ("train_en_12_speech", "val_en_speech", "test_en_speech")
     ]
     assert not speakers[0] & speakers[1] and not speakers[1] & speakers[2]
@@ -84,7 +84,7 @@ def test_its_scores_have_word_errors_and_where_they_are(
 def test_the_same_command_again_does_nothing(spoken: Any) -> None:
     options = ["--lego_exp", "exp/asr_en", "--stage", "3", "--stop_stage", "11"]
     printed = spoken.run(*SPEECH, *options, script=STAGES)
-    for stamp in ("dump/raw/train_en_12_speech/.done", "exp/asr_en/.done"):
+    for stamp in ("dump/raw_speech/train_en_12_speech/.done", "exp/asr_en/.done"):
         assert f"up to date: {stamp}" in printed
 
 
@@ -102,13 +102,26 @@ def test_speeds_are_copies_of_the_training_set_alone(
         "4",
         script=STAGES,
     )
-    paths = read_text(recipe.folder / "dump/raw/train_en_12_speech_sp/wav.scp")
+    paths = read_text(recipe.folder / "dump/raw_speech/train_en_12_speech_sp/wav.scp")
     assert sum(utt_id.startswith("sp0.9-") for utt_id in paths) == 12 and len(paths) == 24
-    texts = read_text(recipe.folder / "dump/raw/train_en_12_speech_sp/text.tc.en")
+    texts = read_text(recipe.folder / "dump/raw_speech/train_en_12_speech_sp/text.tc.en")
     assert all(
         texts[f"sp0.9-{utt_id}"] == text for utt_id, text in texts.items() if utt_id[:2] != "sp"
     )
-    assert len(read_text(recipe.folder / "dump/raw/val_en_speech/wav.scp")) == 6
+    assert len(read_text(recipe.folder / "dump/raw_speech/val_en_speech/wav.scp")) == 6
+
+
+def test_another_maximum_is_decoded_again_and_one_speaker_has_no_bootstrap_over_speakers(
+    spoken: Any, copied: Callable[[Any], Any]
+) -> None:
+    recipe = copied(spoken)
+    path = recipe.folder / "dump/raw_speech/test_en_speech/utt2spk"
+    path.write_text("".join(f"{utt_id} one\n" for utt_id in read_text(path)))
+    options = ["--lego_exp", "exp/asr_en", "--stage", "12", "--stop_stage", "13"]
+    options += ["--inference_config", "conf/decode.yaml", "--max_wav_duration", "5"]
+    printed = recipe.run(*SPEECH, *options, script=STAGES)
+    assert "up to date" not in printed
+    assert "WER" in printed and "units:speakers" not in printed
 
 
 @pytest.mark.parametrize(

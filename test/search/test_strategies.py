@@ -31,6 +31,31 @@ def test_batched_equals_single(make_chain: MakeChain, mode: str, ingestor: str) 
         assert found[0].scores == pytest.approx(alone[0].scores, abs=1e-4)
 
 
+@pytest.mark.parametrize("mode", ["attention", "joint"])
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_the_best_are_different_hypotheses(
+    make_chain: MakeChain, mode: str, precision: str
+) -> None:
+    """Of a vocabulary so small that decoder and CTC propose the same tokens."""
+    sources = [torch.tensor([2, 5, 3, 3, 4]), torch.tensor([4, 2])]
+    options = DecodingOptions(mode=mode, beam_size=5, nbest=5, precision=precision)
+    for found in decode_batch(make_chain(), sources, options):
+        assert len({one.ids for one in found}) == len(found) == 5
+        assert found == sorted(found, key=lambda one: -one.score)
+
+
+def test_bf16_is_near_fp32(make_chain: MakeChain) -> None:
+    sources = [torch.tensor([2, 5, 3, 3, 4])]
+    found = [
+        decode_batch(make_chain(), sources, DecodingOptions(mode="joint", precision=precision))[0][
+            0
+        ]
+        for precision in ("fp32", "bf16")
+    ]
+    assert found[0].score == pytest.approx(found[1].score, abs=0.05)
+    assert found[0].score != found[1].score
+
+
 @pytest.mark.parametrize("encoder", ["speech", "conformer"])
 def test_recordings_of_any_length_together_equal_each_alone(encoder: str) -> None:
     """A conformer's convolutions would look at the padding, so it hears each alone."""

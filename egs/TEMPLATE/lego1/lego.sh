@@ -200,9 +200,10 @@ esac
 hears() { # whether the encoder takes speech
     [ "${src_modality}" = speech ]
 }
-fs=${fs/%k/000}
+if [[ ${fs} =~ ^([0-9.]+)[kK]$ ]]; then fs=$(awk -v k="${BASH_REMATCH[1]}" 'BEGIN { printf "%d", k * 1000 }'); fi
 tgt_file=text.${tgt_case}.${tgt_lang}
 raw=${dumpdir}/raw
+! hears || raw=${dumpdir}/raw_speech # of the same sets a text system keeps its own
 : "${src_nbpe:=${nbpe}}" "${tgt_nbpe:=${nbpe}}"
 
 # What the options leave open follows from the others.

@@ -27,7 +27,15 @@ take_options "src_modality src_lang tgt_lang train_pairs nbpe lego_config lego_t
 
 spoken=false
 if [ "${src_modality}" = speech ]; then
-    src_lang=en
+    case "${src_lang} ${tgt_lang}" in
+        "de en" | "en en") src_lang=en ;; # German is text's default
+        *) echo "$0: error: --src_modality speech is for English captions in English: leave the languages out" >&2; exit 2 ;;
+    esac
+    if [[ " ${remaining[*]-} " != *" --token_listdir "* ]] &&
+        [ ! -f "data/en_token_list/bpe_unigram${nbpe}/tokens.txt" ]; then
+        echo "$0: error: speech takes the English token list of German-English: ./run.sh --stop_stage 5 makes it" >&2
+        exit 2
+    fi
     spoken=true
     : "${lego_config:=conf/train_speech.yaml}"
 fi

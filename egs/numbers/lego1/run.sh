@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
-# Numbers in words to English: German with plenty of pairs, Romanian with few, and Romanian's encoder
-# with German's decoder, which never saw Romanian. Ends with a table of the three.
+# Numbers in words to English: German with plenty of pairs, Romanian with few, and English speech (synthetic) with few;
+# then Romanian's and the listener's encoders with German's decoder, which has seen neither. Ends with a table.
 #
 #   ./run.sh                            all of it, minutes on two cores
-#   ./run.sh --spoken_pairs 1000        and English speech (synthetic), with German's decoder too
+#   ./run.sh --spoken_pairs 0           text only
 #   ./run.sh --low_pairs 1000 --expdir exp_1000    more Romanian, beside the first experiments
 #   ./run.sh --stage 12 ...             options of lego.sh go to all of them (../../TEMPLATE/lego1/lego.sh --help)
 set -euo pipefail
@@ -14,7 +14,7 @@ template=../../TEMPLATE/lego1
 train_pairs=20000  # German-English, for training
 few=200
 low_pairs=${few}   # Romanian-English, for training
-spoken_pairs=0     # English numbers, spoken, for training; 0: none
+spoken_pairs=1000  # English numbers, spoken, for training; 0: none
 heldout_pairs=300  # for validation, and for the test
 largest=99999      # largest number
 nbpe=100           # English tokens, shared by both
@@ -23,12 +23,13 @@ lego_config=conf/train.yaml
 low_lego_config=conf/train_low.yaml # Romanian's
 speech_lego_config=conf/train_speech.yaml
 inference_config=conf/decode.yaml
+speed_perturb_factors= # of speech
 expdir=exp
 results=           # the file that scores are noted in; results.json in expdir unless given
 stage=1
 stop_stage=15
 take_options "train_pairs low_pairs spoken_pairs heldout_pairs largest nbpe src_nbpe lego_config low_lego_config
-    speech_lego_config inference_config expdir results stage stop_stage" "$@"
+    speech_lego_config speed_perturb_factors inference_config expdir results stage stop_stage" "$@"
 
 de_en=${expdir}/de_en
 ro_en=${expdir}/ro_en
@@ -54,6 +55,7 @@ hear() { # hear OPTION ...: English, spoken
     local data_opts="--spoken true --src_lang en --tgt_lang en --train_pairs ${spoken_pairs}"
     data_opts+=" --heldout_pairs ${heldout_pairs} --largest ${largest}"
     "${template}/lego.sh" --src_modality speech --local_data_opts "${data_opts}" \
+        --speed_perturb_factors "${speed_perturb_factors}" \
         --train_set "train_en_${spoken_pairs}_speech" --valid_set val_en_speech --test_sets test_en_speech \
         --src_lang en --tgt_lang en --token_type bpe --bpemode bpe --token_listdir "${english}" \
         --lego_config "${speech_lego_config}" --inference_config "${inference_config}" \

@@ -25,17 +25,18 @@ stage_data() {
 }
 
 check_data() {
-    local set folders=() sources=()
+    local set folders=() key=
     for set in ${data_sets}; do
         folders+=("data/${set}")
-        sources+=("data/${set}/${src_file}" "data/${set}/${tgt_file}")
+        ! hears || key+=$(sound_key "data/${set}")$'\n'
     done
     if ! hears; then
         "${python}" -m legonn.bin.validate "${folders[@]}" --files "${src_file}" "${tgt_file}"
         return
     fi
     # Every recording is read, so only once.
-    once "data/.checked.${one_speed:-${train_set}}" "skip_bad=${skip_bad}"$'\n'"$(sums "${sources[@]}")" \
+    # shellcheck disable=SC2046
+    once "data/.checked.${one_speed:-${train_set}}" "${key}" \
         "${python}" -m legonn.bin.validate "${folders[@]}" --files "${tgt_file}" --nj "${nj}" \
         --skip_bad "${skip_bad}" $(pipes)
 }
@@ -46,6 +47,7 @@ pipes() { # whether commands of a wav.scp may run
 
 # ---- Stage 2: speed perturbation -----------------------------------------------------------------
 prepare() { # prepare FROM TO OPTION ...: recordings, as training reads them
+    # shellcheck disable=SC2046
     "${python}" -m legonn.audio.prepare --input "$1" --output "$2" --files "${tgt_file}" --fs "${fs}" \
         --audio_format "${audio_format}" --nj "${nj}" --skip_bad "${skip_bad}" $(pipes) "${@:3}"
 }
@@ -56,6 +58,12 @@ sound_key() { # sound_key FOLDER: what a preparation of its recordings depends o
     for file in wav.scp segments utt2spk "${tgt_file}"; do
         [ ! -f "$1/${file}" ] || sums "$1/${file}"
     done
+}
+
+prepared_sums() { # prepared_sums SET ...: of speech, what stages 2 to 4 did; wav.scp has only paths
+    local set
+    hears || return 0
+    for set in "$@"; do sums "${raw}/${set}/.done" "${raw}/${set}/utt2num_samples"; done
 }
 
 stage_speeds() {

@@ -43,7 +43,7 @@ checkpoint_sums() { # checkpoint_sums M: what a decoding, or a training from it,
 decode_set() { # decode_set SET KEY
     local folder=${decode_exp}/${inference_tag}/$1 input=${raw}/$1/${src_file} jobs job name files
     local form=(--input_format kaldi)
-    ! hears || form=()
+    ! hears || form=(--max_seconds "$(at_least 4 "${max_wav_duration}")")
     local logdir=${folder}/logdir
     jobs=$(at_most "${inference_nj}" "${input}")
     rm -f "${folder}"/{text,token,score,score.json,.decode_seconds}
@@ -69,10 +69,15 @@ decode_set() { # decode_set SET KEY
     sort -n "${logdir}"/output.*/.seconds | tail -n 1 >"${folder}/.decode_seconds"
 }
 
+at_least() { # at_least N X: the larger of two numbers
+    awk -v n="$1" -v x="$2" 'BEGIN { print (x > n ? x : n) }'
+}
+
 stage_decode() {
-    local set key part
+    local set key part inputs
     [ -z "${inference_config}" ] || need "${inference_config}" "--inference_config names a YAML file"
     key="args=${inference_args} system=${system_options[*]}"
+    ! hears || key+=" max_wav_duration=${max_wav_duration}"
     [ -z "${inference_config}" ] || key+=$'\n'$(settings "${inference_config}")
     for part in "${decoded[@]}"; do
         part=$(with_model "${part}")
@@ -81,10 +86,18 @@ stage_decode() {
     for set in ${test_sets}; do
         need "${raw}/${set}/${src_file}" "run stages 1 to 4"
         log "decoding ${set} -> ${decode_exp}/${inference_tag}/${set}"
-        once "${decode_exp}/${inference_tag}/${set}/.done" \
-            "${key}"$'\n'"$(sums "${raw}/${set}/${src_file}")" \
-            decode_set "${set}" "${key}"$'\n'"$(sums "${raw}/${set}/${src_file}")"
+        inputs=$(
+            sums "${raw}/${set}/${src_file}"
+            prepared_sums "${set}"
+        )
+        once "${decode_exp}/${inference_tag}/${set}/.done" "${key}"$'\n'"${inputs}" \
+            decode_set "${set}" "${key}"$'\n'"${inputs}"
     done
+}
+
+speakers() { # speakers SET: how many are known
+    [ ! -f "${raw}/$1/utt2spk" ] || cut -d ' ' -f 2- "${raw}/$1/utt2spk" | LC_ALL=C sort -u | wc -l
+    [ -f "${raw}/$1/utt2spk" ] || echo 0
 }
 
 baselines() { # baselines SET: --compare_with as NAME=FILE lines for legonn.bin.score
@@ -115,8 +128,8 @@ stage_score() {
             more+=(--compare "${compared[@]}")
         fi
         if hears && [ "${src_lang}" = "${tgt_lang}" ]; then
-            more+=(--metric wer,cer --alignments "${folder}/alignments.txt")
-            [ ! -f "${raw}/${set}/utt2spk" ] || more+=(--utt2spk "${raw}/${set}/utt2spk")
+            more+=(--metric "wer,cer" --alignments "${folder}/alignments.txt")
+            [ "$(speakers "${set}")" -lt 2 ] || more+=(--utt2spk "${raw}/${set}/utt2spk")
         fi
         # shellcheck disable=SC2086
         "${python}" -m legonn.bin.score --format kaldi --hyp "${folder}/text" --ref "${raw}/${set}/${tgt_file}" \

@@ -65,7 +65,7 @@ collect_stats() {
         --train_shape_file "${logdir}/train.JOB.scp" --valid_shape_file "${logdir}/valid.JOB.scp" \
         --output_dir "${logdir}/stats.JOB" --config "${lego_config}" ${lego_args}
     for job in $(seq "${jobs}"); do inputs+=(--input_dir "${logdir}/stats.${job}"); done
-    feature_settings | grep -q '"normalisation": "global"' || inputs+=(--skip_sum_stats)
+    feature_settings | grep -q 'normalisation.*global' || inputs+=(--skip_sum_stats)
     "${python}" -m espnet2.bin.aggregate_stats_dirs "${inputs[@]}" \
         --output_dir "${lego_stats_dir}" 2>"${logdir}/aggregate.log" ||
         die "the jobs' statistics can't be joined: see ${logdir}/aggregate.log"
@@ -73,15 +73,21 @@ collect_stats() {
     finish_shapes "${lego_stats_dir}/valid"
 }
 
-feature_settings() { # of a speech encoder: what its statistics depend on, one a line
-    ! hears || settings "${lego_config}" | grep '^encoder_conf' |
-        grep -oE '"(mels|normalisation|sample_rate)": [^,}]*' || true
+feature_settings() { # of a speech encoder: what its statistics depend on, one a line; the last counts
+    local names='(mels|normalisation|sample_rate)'
+    hears || return 0
+    settings "${lego_config}" | grep '^encoder_conf' | grep -oE "\"${names}\": [^,}]*" || true
+    grep -oE "${names}=[^ ]*" <<<"${lego_args}" || true
 }
 
 stage_stats() {
     local key ratio=()
     need_training_data
-    key=$(sums "${training_texts[@]}" "${list_files[@]}" | cut -d ' ' -f 1; feature_settings)
+    key=$(
+        sums "${training_texts[@]}" "${list_files[@]}" | cut -d ' ' -f 1
+        prepared_sums "${train_set}" "${valid_set}"
+        feature_settings
+    )
     once "${lego_stats_dir}/.done" "${key}" collect_stats "${key}"
     # Each time: the length ratio is the config's, the statistics may be another experiment's.
     [[ ! ${lego_args} =~ length_ratio[=\ ]*([0-9.]+) ]] || ratio=(--length_ratio "${BASH_REMATCH[1]}")
@@ -159,7 +165,10 @@ stage_train() {
     need_training_data
     need "${lego_stats_dir}/.done" "run stage 10"
     key="lego_args=${lego_args}"$'\n'$(settings "${lego_config}")$'\n'
-    key+=$(sums "${training_texts[@]}" "${list_files[@]}")
+    key+=$(
+        sums "${training_texts[@]}" "${list_files[@]}"
+        prepared_sums "${train_set}" "${valid_set}"
+    )
     [ -z "${freeze}" ] || key+=$'\n'"freeze=${freeze}"
     for part in ${parts[@]+"${parts[@]}"}; do
         key+=$'\n'$(checkpoint_sums "$(with_model "${part}")")
