@@ -300,8 +300,10 @@ run_stages() {
         check_data
     fi
     if wanted 2; then
-        if [ -z "${speed_perturb_factors}" ]; then
-            log "stage 2: speed perturbation is skipped: --speed_perturb_factors gives none, or this recipe reads text"
+        if ! hears; then
+            log "stage 2: speed perturbation is skipped: this recipe reads text, not speech"
+        elif [ -z "${speed_perturb_factors}" ]; then
+            log "stage 2: speed perturbation is skipped: --speed_perturb_factors gives none"
         else
             log "stage 2: speed perturbation, ${speed_perturb_factors}, data/${train_set}"
             locked data stage_speeds
