@@ -179,7 +179,9 @@ class BeamSearch:
             elif isinstance(scorer, CandidateScorer):
                 scorer.step(last)
                 partial[name] = scorer
-        total = _sum(whole, self.weights)
+        # Only the order counts here: one scorer alone needs no weight.
+        (total, *others) = whole.values()
+        total = _sum(whole, self.weights) if others else total
         candidates = self._candidates(total, beams, partial)  # (N, b, S)
         news = {name: scores.gather(2, candidates) for name, scores in whole.items()}
         news |= {name: scorer.score(candidates) for name, scorer in partial.items()}

@@ -42,14 +42,14 @@ class CTCScorer(CandidateScorer):
         self, log_probs: Tensor, lengths: Tensor, *, size: int, eos: int, blank: int = BLANK
     ) -> None:
         self.eos, self.blank = eos, blank
-        x = log_probs.float()
         # Beyond its end an utterance is silent for certain, which changes no output's probability.
-        beyond = padding_mask(lengths, x.size(1))[..., None]
-        x = x.clamp(min=NEVER).masked_fill(beyond, NEVER)
-        self.by_token = x.transpose(1, 2).contiguous()  # (N, V, K)
-        self.by_token[:, blank].masked_fill_(beyond[..., 0], 0.0)
+        beyond = padding_mask(lengths, log_probs.size(1))
+        x = log_probs.float().exp().masked_fill(beyond[..., None], 0.0)
+        x[..., blank].masked_fill_(beyond, 1.0)
+        self.probs = x.transpose(1, 2).contiguous()  # (N, V, K)
         count = len(x)
-        self.silence = self.by_token[:, blank].double().cumsum(1)[:, None]  # (N, 1, K)
+        self.blanks = _log(self.probs[:, blank])[:, None]  # (N, 1, K)
+        self.silence = self.blanks.cumsum(2)  # up to and with each position
         # Log-probability that the first k positions give the prefix and end in its last token, or in blank: (N, b, K+1)
         self.in_token = x.new_full((count, size, x.size(1) + 1), -torch.inf, dtype=torch.float64)
         start = self.silence.new_zeros(count, 1, 1)
@@ -65,32 +65,35 @@ class CTCScorer(CandidateScorer):
             self.begun = True
             return
         before = self._before(tokens == self.last)  # (N, b, K)
-        emitted = self._emitted(tokens[..., None])[:, :, 0].double()  # (N, b, K)
+        emitted = _log(self._emitted(tokens[..., None])[:, :, 0])  # (N, b, K)
         self.psi = _possible((before + emitted).logsumexp(dim=2))
         path = emitted.cumsum(2)
         in_token = path + (before - (path - emitted)).logcumsumexp(dim=2)
         self.in_token = torch.cat([self.never, in_token], dim=2)
-        silent = self.silence - self.by_token[:, None, self.blank]  # up to, without, each position
+        silent = self.silence - self.blanks  # up to and without each position
         started = (self.in_token[:, :, :-1] - silent).logcumsumexp(dim=2)
         self.in_blank = torch.cat([self.never, self.silence + started], dim=2)
         self.last = tokens
 
     def score(self, candidates: Tensor) -> Tensor:
         """See `CandidateScorer`."""
-        usual, repeated = (
-            self._before(x).float() for x in (None, torch.ones_like(self.last).bool())
-        )
-        again = (candidates == self.last[..., None])[..., None]
-        before = torch.where(again, repeated[:, :, None], usual[:, :, None])  # (N, b, S, K)
-        psi = (before + self._emitted(candidates)).logsumexp(dim=3)
+        before = self._before(None)  # (N, b, K)
+        top = before.amax(dim=2, keepdim=True).clamp(min=NEVER)
+        share = (before - top).exp().float()
+        mass = torch.matmul(self._emitted(candidates), share[..., None])[..., 0]  # (N, b, S)
+        # The last token again needs a blank between.
+        apart = (self._before(torch.ones_like(self.last).bool()) - top).exp().float()
+        again = (self._emitted(self.last.clamp(min=0)[..., None])[:, :, 0] * apart).sum(2)  # (N, b)
+        mass = torch.where(candidates == self.last[..., None], again[..., None], mass)
+        psi = mass.log() + top.float()
         whole = torch.logaddexp(self.in_token[..., -1], self.in_blank[..., -1]).float()
         psi = _possible(torch.where(candidates == self.eos, whole[..., None], psi))
         return psi.masked_fill(candidates == self.blank, -torch.inf) - self.psi[..., None].float()
 
     def suggest(self, count: int) -> Tensor:
         """See `CandidateScorer`: those that are most probable at some position."""
-        best = self.by_token.amax(dim=2)  # (N, V)
-        best[:, [self.blank, self.eos]] = -torch.inf
+        best = self.probs.amax(dim=2)  # (N, V)
+        best[:, [self.blank, self.eos]] = -1.0
         return best.topk(min(count, best.size(1) - 2), dim=1).indices
 
     def _before(self, repeats: Tensor | None) -> Tensor:
@@ -104,9 +107,9 @@ class CTCScorer(CandidateScorer):
         return either[..., :-1]
 
     def _emitted(self, tokens: Tensor) -> Tensor:
-        """Log-probabilities of tokens (N, b, S) at each position: (N, b, S, K)."""
+        """Probabilities of tokens (N, b, S) at each position: (N, b, S, K)."""
         rows = torch.arange(len(tokens), device=tokens.device)[:, None, None]
-        return self.by_token[rows, tokens]
+        return self.probs[rows, tokens]
 
     def reorder(self, parents: Tensor) -> None:
         """See `Scorer`."""
@@ -116,8 +119,13 @@ class CTCScorer(CandidateScorer):
 
     def keep(self, utterances: Tensor) -> None:
         """See `Scorer`."""
-        for name in ("by_token", "silence", "in_token", "in_blank", "psi", "last", "never"):
+        for name in ("probs", "blanks", "silence", "in_token", "in_blank", "psi", "last", "never"):
             setattr(self, name, getattr(self, name)[utterances])
+
+
+def _log(probs: Tensor) -> Tensor:
+    """In double precision, `NEVER` for 0."""
+    return probs.double().log().clamp(min=NEVER)
 
 
 def _possible(log_probs: Tensor) -> Tensor:
@@ -152,7 +160,7 @@ class CTCPrefixScorer(BatchScorerInterface):
         """
         grown = copy.copy(state)
         grown.step(y[-1:][None])
-        every = torch.arange(grown.by_token.size(1), device=y.device)[None, None]
+        every = torch.arange(grown.probs.size(1), device=y.device)[None, None]
         return grown.score(every)[0, 0], grown
 
     def batch_score(

@@ -79,7 +79,11 @@ class DecoderScorer(TokenScorer):
         self.size = size
         self.length = 0
         self.hidden = padding_bias(lengths, memory.size(1))  # (N, 1, 1, K)
-        self.memory: list[Pair] = [block.memory_keys_values(memory) for block in decoder.layers()]
+        # Contiguous, or each product with them would first make a copy that is.
+        self.memory: list[Pair] = [
+            (keys.contiguous(), values.contiguous())
+            for keys, values in (block.memory_keys_values(memory) for block in decoder.layers())
+        ]
         count = len(memory)
         # Layers x 2 x (N, H, room * b, D/H); 0 where a hypothesis sees, -inf where not: (N, 1, b, room * b).
         self.past = [
