@@ -67,12 +67,20 @@ def test_decoders_go_round_the_seeds(multi30k: Any) -> None:
     }
 
 
-def test_no_caption_of_the_lent_decoder_is_the_others(multi30k: Any) -> None:
-    lines = {
-        step.get("src_lang", "de"): [int(line) for line in step["train_pairs"].split("-")]
-        for step in plan(multi30k, "--experiments", "E4", "--seeds", "1")
-    }
-    assert lines == {"de": [1, 24000], "fr": [24001, 29000]}
+@pytest.mark.parametrize("experiment", ["E4", "E5"])
+def test_no_caption_of_a_lent_decoder_is_the_others(multi30k: Any, experiment: str) -> None:
+    lines: dict[str, range] = {}
+    borrowed = set()
+    for step in plan(multi30k, "--experiments", experiment, "--seeds", "1 2"):
+        low, high = (int(line) for line in step["train_pairs"].split("-"))
+        lines[step.get("lego_exp", "swap")] = mine = range(low, high + 1)
+        if "pretrained_decoder" in step:
+            theirs = lines[step["pretrained_decoder"]]
+            assert not set(mine) & set(theirs)
+            assert step["token_listdir"].endswith(f"_{theirs[0]}-{theirs[-1]}")
+            borrowed.add((len(mine), len(theirs)))
+    curve = {(1000, 24000), (2000, 24000), (10000, 19000)} if experiment == "E5" else set()
+    assert borrowed == {(5000, 24000), *curve}
 
 
 def test_quick_is_tiny_and_stays_out_of_the_results(multi30k: Any) -> None:

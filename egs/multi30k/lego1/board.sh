@@ -11,8 +11,9 @@
 #   E1  LegoNN against the plain encoder-decoder, German to English; other decodings, and BeamConv
 #   E2  decoders swapped between seeds, and behind an encoder of another depth and width
 #   E3  E2 without CTC
-#   E4  French, 5,000 pairs, with the decoder of German's 24,000: no caption in common
-#   E5  E4 fine-tuned; and for 1,000 and 2,000 pairs, with the first seed
+#   E4  French, 5,000 pairs, with the decoder of German's 24,000: no caption in common. One decoder, the first seed's, is
+#       lent to all seeds of French
+#   E5  E4 fine-tuned; and for 1,000, 2,000 and 10,000 pairs, with the first seed
 #   E9  ingestors: BeamConv, and a receptive field of 3, with the first seed
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"
@@ -128,16 +129,22 @@ e3() {
     swap_seeds E3 LegoNN-without-CTC noctc decode_decoder_alone "${alone[@]:2}"
 }
 
-# French has the captions that German's decoder did not see, and that decoder's token list.
-donor_pairs=1-24000
-english=data/en_token_list/bpe_unigram2000_${donor_pairs}
-declare -A french_pairs=([1000]=24001-25000 [2000]=24001-26000 [5000]=24001-29000)
+# French has the captions that the decoder which it borrows did not see, and that decoder's token list.
+declare -A french_pairs=([1000]=24001-25000 [2000]=24001-26000 [5000]=24001-29000 [10000]=19001-29000)
+declare -A donor_pairs=([1000]=1-24000 [2000]=1-24000 [5000]=1-24000 [10000]=1-19000)
 # Fewer pairs get more epochs; an epoch has a batch for about 51 pairs.
 declare -A low_training=([1000]="--max_epoch 100 --scheduler_conf max_steps=1960"
-    [2000]="--max_epoch 70 --scheduler_conf max_steps=2740" [5000]="")
+    [2000]="--max_epoch 70 --scheduler_conf max_steps=2740" [5000]=""
+    [10000]="--max_epoch 30 --scheduler_conf max_steps=5880")
+declare -A fine_tuning=([1000]="--scheduler_conf max_steps=200" [2000]="--scheduler_conf max_steps=400" [5000]=""
+    [10000]="--scheduler_conf max_steps=1960") # ten epochs each
 
 french() { # french PAIRS: the options of run.sh for them
-    echo "--src_lang fr --train_pairs ${french_pairs[$1]} --token_listdir ${english}"
+    echo "--src_lang fr --train_pairs ${french_pairs[$1]} --token_listdir data/en_token_list/bpe_unigram2000_${donor_pairs[$1]}"
+}
+
+lent() { # lent PAIRS: the experiment whose decoder is lent to French of so many
+    echo "${donor_pairs[$1]#1-}_s${first}"
 }
 
 low_resource() { # low_resource PAIRS SEED: without the other's decoder, then with it, untouched
@@ -146,29 +153,32 @@ low_resource() { # low_resource PAIRS SEED: without the other's decoder, then wi
     baseline=${expdir}/${tag}_attention_s${seed}/decode_attention
     train E4 "encoder-decoder,${pairs}" "${tag}_attention" conf/tuning/train_low_attention.yaml "${seed}" "${data[@]}" "${plain[@]}"
     train E4 "LegoNN,${pairs}" "${tag}" conf/tuning/train_low.yaml "${seed}" "${data[@]}" --compare_with "${baseline}"
-    swap E4 "Fr-encoder+De-En-decoder,${pairs}" "${tag}_s${seed}" "donor_s${seed}" "${seed}" "${data[@]}" --compare_with "${baseline}"
+    swap E4 "Fr-encoder+De-En-decoder,${pairs}" "${tag}_s${seed}" "donor$(lent "${pairs}")" "${seed}" "${data[@]}" \
+        --compare_with "${baseline}"
     train E4 "Fr-encoder-for-De-En-decoder,${pairs}" "${tag}_for_donor" conf/tuning/train_low.yaml "${seed}" "${data[@]}" \
-        --pretrained_decoder "${expdir}/donor_s${seed}" --freeze decoder --compare_with "${baseline}"
+        --pretrained_decoder "${expdir}/donor$(lent "${pairs}")" --freeze decoder --compare_with "${baseline}"
 }
 
-donor() { # donor SEED
-    train E4 De-En-24000 donor conf/tuning/train_donor.yaml "$1" --train_pairs "${donor_pairs}" --token_listdir ""
+donor() { # donor PAIRS: whose decoder is lent to French of so many
+    local range=${donor_pairs[$1]}
+    train E4 "De-En-${range#1-}" "donor${range#1-}" conf/tuning/train_donor.yaml "${first}" --train_pairs "${range}" \
+        --token_listdir ""
 }
 
 e4() {
     local seed
+    donor 5000
     for seed in ${seeds}; do
-        donor "${seed}"
         low_resource 5000 "${seed}"
     done
 }
 
 fine_tune() { # fine_tune PAIRS SEED
-    local pairs=$1 seed=$2 data
+    local pairs=$1 seed=$2 train_args=${fine_tuning[$1]} data
     read -ra data <<<"$(french "$1")"
     train E5 "Fr-encoder+De-En-decoder,fine-tuned,${pairs}" "low${pairs}_finetuned" conf/tuning/train_finetune.yaml "${seed}" \
         "${data[@]}" --pretrained_encoder "${expdir}/low${pairs}_for_donor_s${seed}" \
-        --pretrained_decoder "${expdir}/donor_s${seed}" \
+        --pretrained_decoder "${expdir}/donor$(lent "${pairs}")" \
         --compare_with "${expdir}/low${pairs}_attention_s${seed}/decode_attention"
 }
 
@@ -178,7 +188,8 @@ e5() {
     for seed in ${seeds}; do
         fine_tune 5000 "${seed}"
     done
-    for pairs in 1000 2000; do
+    for pairs in 1000 2000 10000; do
+        donor "${pairs}"
         low_resource "${pairs}" "${first}"
         fine_tune "${pairs}" "${first}"
     done
