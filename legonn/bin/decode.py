@@ -51,6 +51,7 @@ OPTION_HELP = {
     "nbest": "hypotheses of each line, <n>best_recog",
     "pre_beam_ratio": "in mode joint, X * beam_size next tokens of the decoder's choice are looked at",
     "ctc_beam_ratio": "and X * beam_size of CTC's choice",
+    "patience": "done when X * beam_size hypotheses are; 0: when no better one can come",
     "batch_size": "inputs of similar length searched together",
     "precision": "fp32, bf16, or auto: bf16 where the processor is fast at it",
 }

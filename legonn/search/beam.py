@@ -46,8 +46,10 @@ class _Beams:
 
     `prefixes` (N, b, U) with `<sos>`; `totals` (N, b), weighted; `sums` (N, b) by scorer; `utterances` (N,): which they
     are; `going` (N,): whose result is open; `fewest`, `most` (N,) tokens; `worst` (N,): the score to be beaten;
-    `suggested` (N, S'): tokens.
+    `finished` (N,): hypotheses that have; `suggested` (N, S'): tokens.
     """
+
+    ROWS = ("prefixes", "totals", "utterances", "going", "fewest", "most", "worst", "finished")
 
     prefixes: Tensor
     totals: Tensor
@@ -57,6 +59,7 @@ class _Beams:
     fewest: Tensor
     most: Tensor
     worst: Tensor
+    finished: Tensor
     suggested: Tensor | None = None
     ended: dict[int, list[Found]] = field(default_factory=dict)
 
@@ -79,6 +82,9 @@ class BeamSearch:
         Beside them, so many that each of those others suggests. ESPnet's search has none.
     sos, eos : int
         Ids.
+    patience : float
+        An utterance is finished when this many times `beam_size` of its hypotheses are (Kasai et al. 2022, arXiv
+        2204.05424; 1 is what fairseq and CTranslate2 do), or when no better one can come; 0: only then.
     log_probabilities : bool
         False where a scorer may give more than 0, such as ESPnet's LengthBonus: then a running
         hypothesis can always overtake, and each search goes on to the length limit.
@@ -95,6 +101,7 @@ class BeamSearch:
         nbest: int = 1,
         pre_beam: int | None = None,
         suggestions: int = 0,
+        patience: float = 0.0,
         log_probabilities: bool = True,
     ) -> None:
         if not any(weights.values()):
@@ -106,6 +113,7 @@ class BeamSearch:
         self.nbest = nbest
         self.pre_beam = max(pre_beam or 4 * beam_size, beam_size + 1)
         self.suggestions = suggestions
+        self.enough = patience * beam_size or float("inf")
         self.log_probabilities = log_probabilities
 
     def __call__(
@@ -165,6 +173,7 @@ class BeamSearch:
             fewest=torch.tensor(fewest, device=device),
             most=torch.tensor(most, device=device),
             worst=torch.full((count,), -torch.inf, device=device),
+            finished=torch.zeros(count, dtype=torch.long, device=device),
             ended={i: [] for i in range(count)},
         )
 
@@ -227,7 +236,9 @@ class BeamSearch:
         """Move the hypotheses that end in `<eos>` from the beams to what has finished."""
         ends = beams.prefixes[:, :, -1] == self.eos
         length = beams.prefixes.size(2) - 1  # with <eos>, without <sos>
-        for n, slot in (ends & ~beams.totals.isneginf()).nonzero().tolist():
+        finished = ends & ~beams.totals.isneginf()
+        beams.finished = beams.finished + finished.sum(dim=1)
+        for n, slot in finished.nonzero().tolist():
             found = Found(
                 ids=tuple(beams.prefixes[n, slot, 1:-1].tolist()),
                 score=beams.totals[n, slot].item() / length**self.length_penalty,
@@ -244,7 +255,7 @@ class BeamSearch:
     def _retire(self, beams: _Beams) -> None:
         """Find the utterances whose result is certain; their hypotheses die."""
         bounds = beams.totals.amax(dim=1)
-        certain = bounds.isneginf()
+        certain = bounds.isneginf() | (beams.finished >= self.enough)
         if self.log_probabilities:
             # Sums of log-probabilities only fall: a running hypothesis can reach no more than this.
             certain |= bounds / (beams.most + 1) ** self.length_penalty <= beams.worst
@@ -256,7 +267,7 @@ class BeamSearch:
         going = beams.going.nonzero()[:, 0]
         if len(going) > (1 - LEAVE) * len(beams.going):
             return
-        for name in ("prefixes", "totals", "utterances", "going", "fewest", "most", "worst"):
+        for name in _Beams.ROWS:
             setattr(beams, name, getattr(beams, name)[going])
         beams.sums = {name: sums[going] for name, sums in beams.sums.items()}
         beams.suggested = None if beams.suggested is None else beams.suggested[going]

@@ -54,6 +54,7 @@ class Attention(Strategy):
             length_penalty=self.options.length_penalty,
             pre_beam=int(self.options.pre_beam_ratio * self.options.beam_size),
             suggestions=int(self.options.ctc_beam_ratio * self.options.beam_size),
+            patience=self.options.patience,
             sos=self.chain.sos,
             eos=self.chain.eos,
         )

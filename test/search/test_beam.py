@@ -142,6 +142,19 @@ def test_ends_when_nothing_can_overtake_and_not_before() -> None:
     assert 5 <= table.calls < 51
 
 
+@pytest.mark.parametrize(
+    ("patience", "calls", "best"), [(0.25, 1, ()), (0.5, 2, (1,)), (0.0, 0, (1, 1, 1, 1))]
+)
+def test_patience_ends_a_search_after_so_many_hypotheses(
+    patience: float, calls: int, best: tuple[int, ...]
+) -> None:
+    """Of a beam of four: after the first that ends, which is the empty one, and after the second, `1`."""
+    table = Table(brevity_row)
+    (found,) = search(table, 0, most=50, length_penalty=1.0, patience=patience)
+    assert found[0].ids == best
+    assert table.calls == calls or not calls and table.calls >= 5
+
+
 def test_with_a_bonus_the_search_goes_on_to_the_limit() -> None:
     table = Table(brevity_row)
     (found,) = search(
