@@ -19,13 +19,13 @@ __all__ = ["VERBS", "main", "run"]
 
 VERBS = {
     "train": "train a system, or collect the statistics of its data",
-    "decode": "translate with a trained system, or one composed of two systems' parts",
+    "decode": "text from text or speech, with a trained system, or one composed of others' parts",
     "pack": "turn an experiment's parts into modules",
     "inspect": "what a module is, what it fits, where it comes from",
     "publish": "put a module on the Hugging Face Hub",
     "compose": "join parts of different origin into a system",
     "look": "a page that shows what crosses the interfaces of a system",
-    "score": "BLEU, chrF, TER or exact match, with intervals; compare systems",
+    "score": "BLEU, chrF, TER, exact match, WER or CER, with intervals; compare systems",
     "report": "render a RESULTS.md from the scores in a results.json",
     "synthesize": "speak a text: a speech corpus from espeak-ng",
     "validate": "list every fault of a data folder in one pass",

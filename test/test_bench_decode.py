@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -13,16 +13,12 @@ import pytest
 from legonn.data.folder import read_text
 from legonn.system import System
 
-TOOL = Path(__file__).resolve().parents[1] / "tools" / "bench_decode.py"
+LoadTool = Callable[[str], ModuleType]
 
 
 @pytest.fixture(scope="module")
-def bench() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("bench_decode", TOOL)
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+def bench(load_tool: LoadTool) -> ModuleType:
+    return load_tool("bench_decode")
 
 
 @pytest.fixture

@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 
 import pytest
 import torch
 
-TOOL = Path(__file__).resolve().parents[1] / "tools" / "bench_module.py"
+LoadTool = Callable[[str], ModuleType]
 
 
 @pytest.fixture
-def bench(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+def bench(load_tool: LoadTool, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     """With a small decoder."""
-    spec = importlib.util.spec_from_file_location("bench_module", TOOL)
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
+    module = load_tool("bench_module")
     small = {"width": 16, "heads": 2, "feedforward": 32, "layers": 1}
     monkeypatch.setattr(module, "VOCABULARY", 20)
     monkeypatch.setattr(module, "CONFIG", {"decoder_conf": small, "ingestor_conf": {"layers": 1}})

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -13,17 +12,13 @@ import pytest
 from legonn.module import read_module
 from legonn.part import Part
 
-TOOL = Path(__file__).resolve().parents[1] / "tools" / "fuzz_modules.py"
+LoadTool = Callable[[str], ModuleType]
 
 
 @pytest.fixture
-def fuzz(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+def fuzz(load_tool: LoadTool, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     monkeypatch.setenv("LEGONN_CACHE", "unused")  # restored afterwards
-    spec = importlib.util.spec_from_file_location("fuzz_modules", TOOL)
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return load_tool("fuzz_modules")
 
 
 def test_mutated_modules_are_equal_or_refused(

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import ast
 import functools
-import importlib.util
 import os
 import re
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 
@@ -62,13 +62,8 @@ def tracked() -> list[Path]:
 
 
 @pytest.fixture(scope="module")
-def setup_venv() -> ModuleType:
-    """tools/setup_venv.py, which is no part of the package."""
-    spec = importlib.util.spec_from_file_location("setup_venv", ROOT / "tools" / "setup_venv.py")
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+def setup_venv(load_tool: Callable[[str], ModuleType]) -> ModuleType:
+    return load_tool("setup_venv")
 
 
 @pytest.mark.parametrize("python", PYTHONS)

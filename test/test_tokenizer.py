@@ -147,16 +147,13 @@ def test_sha256_is_that_of_the_content(tmp_path: Path) -> None:
     assert file_sha256(None) == ""
 
 
-@pytest.fixture(scope="module")
-def unigrams(tmp_path_factory: pytest.TempPathFactory) -> TextCodec:
-    folder = tmp_path_factory.mktemp("unigrams")
-    words = ["walk", "walks", "walked", "walking", "talk", "talks", "talked", "talking", "king"]
-    (folder / "text").write_text("\n".join(" ".join(words[i:] + words[:i]) for i in range(9)))
+def learn(folder: Path, text: str, size: int, kind: str) -> TextCodec:
+    (folder / "text").write_text(text)
     sentencepiece.SentencePieceTrainer.train(
         input=str(folder / "text"),
         model_prefix=str(folder / "bpe"),
-        vocab_size=24,
-        model_type="unigram",
+        vocab_size=size,
+        model_type=kind,
         hard_vocab_limit=False,
         minloglevel=2,
     )
@@ -164,6 +161,13 @@ def unigrams(tmp_path_factory: pytest.TempPathFactory) -> TextCodec:
     pieces = [model.id_to_piece(i) for i in range(3, model.get_piece_size())]
     tokens = ["<blank>", "<unk>", *pieces, "<sos/eos>"]
     return TextCodec(token_type="bpe", tokens=tokens, model=folder / "bpe.model")
+
+
+@pytest.fixture(scope="module")
+def unigrams(tmp_path_factory: pytest.TempPathFactory) -> TextCodec:
+    words = ["walk", "walks", "walked", "walking", "talk", "talks", "talked", "talking", "king"]
+    text = "\n".join(" ".join(words[i:] + words[:i]) for i in range(9))
+    return learn(tmp_path_factory.mktemp("unigrams"), text, 24, "unigram")
 
 
 def test_segmentations_are_drawn_by_their_probability(unigrams: TextCodec) -> None:
@@ -214,16 +218,7 @@ def test_only_unigrams_can_be_sampled(tmp_path: Path) -> None:
         ConfigError, match="tokens of type word can't be sampled: make the list with"
     ):
         words.sample("one", alpha=1.0, draw=np.zeros)
-    (tmp_path / "text").write_text("one two one two three\n" * 5)
-    sentencepiece.SentencePieceTrainer.train(
-        input=str(tmp_path / "text"),
-        model_prefix=str(tmp_path / "bpe"),
-        vocab_size=16,
-        model_type="bpe",
-        hard_vocab_limit=False,
-        minloglevel=2,
-    )
-    pairs = TextCodec(token_type="bpe", tokens=WORDS, model=tmp_path / "bpe.model")
+    pairs = learn(tmp_path, "one two one two three\n" * 5, 16, "bpe")
     with pytest.raises(
         ConfigError, match="bpe.model can't be sampled: make the list with --bpemode"
     ):

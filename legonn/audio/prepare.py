@@ -10,7 +10,7 @@ import argparse
 import os
 import shutil
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -97,8 +97,8 @@ def prepare_folder(
     output: Path,
     target: Target,
     *,
+    utterances: Mapping[str, Utterance],
     texts: Sequence[str],
-    allow_pipes: bool = False,
     skip_bad: int = 0,
     jobs: int = 1,
     progress: Callable[[int], None] = lambda _: None,
@@ -110,10 +110,10 @@ def prepare_folder(
 
     Parameters
     ----------
+    utterances : mapping
+        The source's, of `read_utterances`.
     texts : sequence of str
         Names of Kaldi text files.
-    allow_pipes : bool
-        Run the commands in `wav.scp`.
     skip_bad : int
         How many utterances may be left out because they can't be used.
     jobs : int
@@ -128,7 +128,6 @@ def prepare_folder(
         the files have. Then nothing but recordings has been written.
     """
     _begin(source, output, target)
-    utterances = read_utterances(source, allow_pipes=allow_pipes)
     names = [*texts, *(["utt2spk"] if (source / "utt2spk").exists() else [])]
     columns = {name: read_text(source / name) for name in names}
     _check_ids(source, utterances, columns)
@@ -155,7 +154,7 @@ def _begin(source: Path, output: Path, target: Target) -> None:
 
 
 def _check_ids(
-    source: Path, utterances: dict[str, Utterance], columns: dict[str, dict[str, str]]
+    source: Path, utterances: Mapping[str, Utterance], columns: dict[str, dict[str, str]]
 ) -> None:
     faults = [
         f"{source / name}: {utt_id} is in only one of it and wav.scp"
@@ -282,14 +281,14 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     args = get_parser().parse_args(argv)
     target = Target(args.fs, tuple(args.speeds), args.audio_format)
-    total = len(read_utterances(args.input, allow_pipes=args.allow_pipes))
-    with Progress(total, command="prepare", unit="recording") as progress:
+    utterances = read_utterances(args.input, allow_pipes=args.allow_pipes)
+    with Progress(len(utterances), command="prepare", unit="recording") as progress:
         done = prepare_folder(
             args.input,
             args.output,
             target,
+            utterances=utterances,
             texts=args.files,
-            allow_pipes=args.allow_pipes,
             skip_bad=args.skip_bad,
             jobs=args.nj,
             progress=progress.add,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import math
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -43,16 +44,8 @@ def keep(
     min_length, max_length : int
         In characters; a max_length of 0 is no limit.
     """
-    kept, short, long = [], [], []
-    for utt_id in sides[0]:
-        lengths = [len(side[utt_id]) for side in sides]
-        if min(lengths) < min_length:
-            short.append(utt_id)
-        elif max_length and max(lengths) > max_length:
-            long.append(utt_id)
-        else:
-            kept.append(utt_id)
-    return Filtered(tuple(kept), tuple(short), tuple(long))
+    lengths = {utt_id: [len(side[utt_id]) for side in sides] for utt_id in sides[0]}
+    return _divide(lengths, min_length, max_length or math.inf)
 
 
 def keep_sounds(
@@ -67,12 +60,19 @@ def keep_sounds(
     fewest, most : float
         In samples.
     """
-    kept: list[str] = []
-    short: list[str] = []
-    long: list[str] = []
-    for utt_id in ids:
-        count = int(samples[utt_id])
-        (short if count < fewest else long if count > most else kept).append(utt_id)
+    return _divide({utt_id: [int(samples[utt_id])] for utt_id in ids}, fewest, most)
+
+
+def _divide(lengths: Mapping[str, Sequence[int]], fewest: float, most: float) -> Filtered:
+    """By the shortest and the longest of each id."""
+    kept, short, long = [], [], []
+    for utt_id, all_of_it in lengths.items():
+        if min(all_of_it) < fewest:
+            short.append(utt_id)
+        elif max(all_of_it) > most:
+            long.append(utt_id)
+        else:
+            kept.append(utt_id)
     return Filtered(tuple(kept), tuple(short), tuple(long))
 
 

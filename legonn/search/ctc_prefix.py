@@ -64,7 +64,8 @@ class CTCScorer(CandidateScorer):
         if not self.begun:
             self.begun = True
             return
-        before = self._before(tokens == self.last)  # (N, b, K)
+        apart = (tokens == self.last)[..., None]  # the last token again needs a blank between
+        before = torch.where(apart, self.in_blank[..., :-1], self._before())  # (N, b, K)
         emitted = _log(self._emitted(tokens[..., None])[:, :, 0])  # (N, b, K)
         self.psi = _possible((before + emitted).logsumexp(dim=2))
         path = emitted.cumsum(2)
@@ -77,12 +78,11 @@ class CTCScorer(CandidateScorer):
 
     def score(self, candidates: Tensor) -> Tensor:
         """See `CandidateScorer`."""
-        before = self._before(None)  # (N, b, K)
+        before = self._before()  # (N, b, K)
         top = before.amax(dim=2, keepdim=True).clamp(min=NEVER)
         share = (before - top).exp().float()
         mass = torch.matmul(self._emitted(candidates), share[..., None])[..., 0]  # (N, b, S)
-        # The last token again needs a blank between.
-        apart = (self._before(torch.ones_like(self.last).bool()) - top).exp().float()
+        apart = (self.in_blank[..., :-1] - top).exp().float()
         again = (self._emitted(self.last.clamp(min=0)[..., None])[:, :, 0] * apart).sum(2)  # (N, b)
         mass = torch.where(candidates == self.last[..., None], again[..., None], mass)
         psi = mass.log() + top.float()
@@ -96,15 +96,9 @@ class CTCScorer(CandidateScorer):
         best[:, [self.blank, self.eos]] = -1.0
         return best.topk(min(count, best.size(1) - 2), dim=1).indices
 
-    def _before(self, repeats: Tensor | None) -> Tensor:
-        """Log-probability (N, b, K) of what precedes a new token that begins at each position.
-
-        `repeats` (N, b): which new tokens equal the prefix's last, so that a blank is between.
-        """
-        either = torch.logaddexp(self.in_token, self.in_blank)
-        if repeats is not None:
-            either = torch.where(repeats[..., None], self.in_blank, either)
-        return either[..., :-1]
+    def _before(self) -> Tensor:
+        """Log-probability (N, b, K) of what precedes a new token, not the last again, that begins at each position."""
+        return torch.logaddexp(self.in_token, self.in_blank)[..., :-1]
 
     def _emitted(self, tokens: Tensor) -> Tensor:
         """Probabilities of tokens (N, b, S) at each position: (N, b, S, K)."""

@@ -20,6 +20,7 @@ from legonn.audio.prepare import (
     prepare_folder,
     speed_id,
 )
+from legonn.audio.recordings import read_utterances
 from legonn.data.folder import read_text, write_text
 from legonn.errors import ConfigError, DataError
 
@@ -52,7 +53,11 @@ def source(tmp_path: Path) -> Path:
 def prepare(
     source: Path, output: Path, target: Target | None = None, **options: Any
 ) -> list[Prepared]:
-    return prepare_folder(source, output, target or Target(), texts=["text.tc.en"], **options)
+    utterances = read_utterances(source)
+    texts = ["text.tc.en"]
+    return prepare_folder(
+        source, output, target or Target(), utterances=utterances, texts=texts, **options
+    )
 
 
 def test_only_what_is_not_as_wanted_is_written(source: Path, tmp_path: Path) -> None:

@@ -96,8 +96,7 @@ stage_decode() {
 }
 
 speakers() { # speakers SET: how many are known
-    [ ! -f "${raw}/$1/utt2spk" ] || cut -d ' ' -f 2- "${raw}/$1/utt2spk" | LC_ALL=C sort -u | wc -l
-    [ -f "${raw}/$1/utt2spk" ] || echo 0
+    cut -d ' ' -f 2- "${raw}/$1/utt2spk" 2>/dev/null | LC_ALL=C sort -u | wc -l
 }
 
 baselines() { # baselines SET: --compare_with as NAME=FILE lines for legonn.bin.score
