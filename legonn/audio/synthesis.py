@@ -123,6 +123,8 @@ class Synthesizer:
         rate = int(self.library.espeak_Initialize(RETRIEVAL, 0, os.fsencode(self.data), 0))
         if rate <= 0:
             raise LegonnError("espeak_Initialize failed")
+        # Some voices' breath is drawn at random; the library's own seed is the clock.
+        self.library.espeak_ng_SetRandSeed(ctypes.c_long(1))
         return rate
 
     def _rate(self) -> bytes:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import numpy as np
 import pytest
 
@@ -51,6 +53,17 @@ def pitch(samples: np.ndarray) -> float:
     related = np.fft.irfft(np.square(np.abs(spectrum)))
     lags = range(22050 // 400, 22050 // 60)
     return 22050 / max(lags, key=lambda lag: related[lag])
+
+
+@pytest.mark.parametrize("variant", ["Alicia", "f2", "f3", "f5"])
+def test_voices_that_breathe_do_so_alike_at_any_time(
+    synthesizer: Synthesizer, variant: str
+) -> None:
+    """espeak-ng draws their breath at random, and its own seed is the clock's second."""
+    voice = Voice("en-us", variant, rate=170, pitch=50, pitch_range=50)
+    first = synthesizer.speak("One.", voice)
+    time.sleep(1.1)
+    assert np.array_equal(synthesizer.speak("One.", voice), first)
 
 
 def test_a_text_without_words_gives_no_sound(synthesizer: Synthesizer) -> None:
