@@ -19,7 +19,7 @@ from legonn.interface import Interface
 from legonn.module import KINDS
 from legonn.part import Part, check_fits
 from legonn.system import load_part
-from legonn.tokenizer import file_sha256
+from legonn.tokenizer import TextCodec, file_sha256
 
 __all__ = [
     "adopt_configuration",
@@ -40,6 +40,7 @@ KIND_OF = {
     "ingestor": "decoder",
     "decoder": "decoder",
 }
+SOURCE_EMBEDDING = "encoder.front_end.embedding.weight"
 # What may differ from the training that a part comes from: it says how to train, not what the part is.
 TRAINING_KEYS = frozenset(
     {
@@ -93,7 +94,9 @@ def adopt_configuration(
         If parts don't fit each other, or the token lists of this training.
     """
     between = parts["bridge"]
-    _check_tokens(parts, own, source)
+    _check_tokens(parts, own, source, replaces_source=args.replace_source)
+    if args.replace_source:
+        _check_replaceable(args, parts["encoder"])
     chain = [part for kind in KINDS for part in parts[kind]]
     if len(chain) == len(between) + 2 or (between and len(chain) > 1):
         for left, right in zip(chain[:-1], chain[1:], strict=True):
@@ -107,8 +110,24 @@ def adopt_configuration(
         args.bridges = [dict(part.config) for part in between]
 
 
+def _check_replaceable(args: argparse.Namespace, encoders: list[Part]) -> None:
+    if not encoders or isinstance(encoders[0].source, Sound):
+        raise ConfigError(
+            "--replace_source gives a trained encoder of text other source tokens: name one, --pretrained_encoder"
+        )
+    if "encoder" in args.freeze:
+        raise ConfigError(
+            "--replace_source begins the source's embedding anew, and --freeze encoder would keep it untrained: "
+            "drop either"
+        )
+
+
 def _check_tokens(
-    parts: Mapping[str, list[Part]], own: Interface, source: Interface | None
+    parts: Mapping[str, list[Part]],
+    own: Interface,
+    source: Interface | None,
+    *,
+    replaces_source: bool,
 ) -> None:
     here = "this training (--token_list, --bpemodel)"
     for part in parts["decoder"]:
@@ -118,13 +137,14 @@ def _check_tokens(
         if part.writes is not None and not parts["bridge"] and part.writes.unit == own.unit:
             part.writes.check_fits(own, writer_name=f"encoder {part.name}", reader_name=here)
         assert part.source is not None
-        if isinstance(part.source, Sound):
+        if isinstance(part.source, Sound) or replaces_source:
             continue
         reads = (part.source.tokens, file_sha256(part.source.model))
         if source is None or reads != (source.tokens, source.tokenizer_sha256):
             raise ConfigError(
                 f"encoder {part.name} reads other source tokens than this training's: give its token list "
-                f"(--src_token_listdir; a module's folder has src_tokens.txt and src_bpe.model)"
+                f"(--src_token_listdir; a module's folder has src_tokens.txt and src_bpe.model), or keep this "
+                f"training's and begin its embedding anew with --replace_source true"
             )
 
 
@@ -141,11 +161,29 @@ def _adopted(part: Part, key: str, value: Any, given: Any) -> Any:
     return {**value, **kept}
 
 
-def adopt_weights(chain: nn.Module, parts: Mapping[str, list[Part]]) -> None:
-    """Copy the parts' weights into a chain built from the configuration that `adopt_configuration` made."""
+def adopt_weights(
+    chain: nn.Module,
+    parts: Mapping[str, list[Part]],
+    source_tokens: Sequence[str] | None = None,
+) -> None:
+    """Copy the parts' weights into a chain built from the configuration that `adopt_configuration` made.
+
+    With `source_tokens`, those of a source that replaces the encoder's own, an embedding is copied only where both
+    have its token; the others stay as they are initialised (Zoph et al. 2016, arXiv 1604.02201).
+    """
     weights: dict[str, Tensor] = {}
     for kind in KINDS:
         weights |= named_weights(parts, kind)
+    if source_tokens is not None:
+        codec = parts["encoder"][0].source
+        assert isinstance(codec, TextCodec)
+        place = {token: i for i, token in enumerate(codec.tokens)}
+        both = [(i, place[token]) for i, token in enumerate(source_tokens) if token in place]
+        rows, known = (torch.tensor(side) for side in zip(*both, strict=True))
+        embedding = chain.get_parameter(SOURCE_EMBEDDING).detach().clone()
+        embedding[rows] = weights[SOURCE_EMBEDDING][known]
+        weights[SOURCE_EMBEDDING] = embedding
+        logging.info("%d of %d source tokens keep their embedding", len(both), len(source_tokens))
     unknown = chain.load_state_dict(weights, strict=False).unexpected_keys
     assert not unknown, unknown
 
@@ -161,10 +199,13 @@ def named_weights(parts: Mapping[str, list[Part]], kind: str) -> dict[str, Tenso
     return weights
 
 
-def parents(parts: Mapping[str, list[Part]]) -> list[dict[str, str]]:
+def parents(
+    parts: Mapping[str, list[Part]], *, replaces_source: bool = False
+) -> list[dict[str, str]]:
     """What the provenance says of them."""
     return [
         {"kind": kind, "name": part.name, "weights_sha256": part.sha256()}
+        | ({"source": "replaced"} if replaces_source and kind == "encoder" else {})
         for kind in KINDS
         for part in parts[kind]
     ]

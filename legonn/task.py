@@ -17,7 +17,7 @@ from espnet2.tasks.abs_task import AbsTask, optim_classes
 from espnet2.train.collate_fn import CommonCollateFn
 from espnet2.train.distributed_utils import get_rank
 from espnet2.utils.nested_dict_action import NestedDictAction
-from espnet2.utils.types import float_or_none, str_or_none
+from espnet2.utils.types import float_or_none, str2bool, str_or_none
 
 from legonn.audio.recordings import Utterance, read_sound
 from legonn.chain import Chain
@@ -166,7 +166,8 @@ class LegoTask(AbsTask):
         )
         if getattr(chain.encoder, "needs_statistics", False) and args.feats_stats:
             cast(Any, chain.encoder).front_end.set_statistics(Path(args.feats_stats))
-        adopt_weights(chain, pretrained_parts(args))
+        replacing = args.src_token_list if args.replace_source else None
+        adopt_weights(chain, pretrained_parts(args), replacing)
         size = sum(p.numel() for p in chain.parameters())
         logging.info("%d parameters, precision %s", size, args.precision)
         for name, parameter in chain.named_parameters():
@@ -208,7 +209,7 @@ class LegoTask(AbsTask):
         writes = not args.collect_stats and _is_first(args)
         if writes:
             _check(args)
-            _describe(args, parents(parts))
+            _describe(args, parents(parts, replaces_source=args.replace_source))
         super().main_worker(args)
         if writes and args.freeze:
             _report_frozen(args, parts)
@@ -292,6 +293,13 @@ def _add_finetuning(group: Any) -> None:
             metavar="M",
             help=f"start from the {kind} of a module or an experiment; it brings its configuration",
         )
+    group.add_argument(
+        "--replace_source",
+        type=str2bool,
+        default=False,
+        help="keep this training's source tokens, not those of --pretrained_encoder: another language for a trained "
+        "encoder, whose embedding begins anew for all tokens but those that both have",
+    )
     group.add_argument(
         "--freeze",
         nargs="*",

@@ -137,6 +137,40 @@ def test_other_tokens_are_refused_before_anything_is_written(
     assert not (tmp_path / "x").exists()
 
 
+def test_a_trained_encoder_gets_another_source(
+    train: Callable[..., Path], experiment: Path, corpus: Any, tmp_path: Path
+) -> None:
+    """With no learning rate all is the old one's, but for the embeddings of tokens that it did not have."""
+    options = ["--src_token_list", str(corpus.folder / "tgt.txt")]
+    options += ["--src_bpemodel", str(corpus.folder / "tgt.model")]
+    options += ["--pretrained_encoder", str(experiment), "--replace_source", "true"]
+    folder = train(tmp_path / "x", *options, "--max_epoch", "1", "--optim_conf", "lr=0.0")
+    old, new = (load_part(name, "encoder") for name in (experiment, folder))
+    before, after = old.weights(), new.weights()
+    embedding = "encoder.front_end.embedding.weight"
+    rows, known = after.pop(embedding), before.pop(embedding)
+    assert after.keys() == before.keys()
+    assert all(torch.equal(after[name], before[name]) for name in before)
+    tokens = [part.source.tokens for part in (old, new)]  # type: ignore[union-attr]
+    kept = set(tokens[0]) & set(tokens[1])
+    assert 4 < len(kept) < len(tokens[1])
+    for token, row in zip(tokens[1], rows, strict=True):
+        same = token in kept and torch.equal(row, known[tokens[0].index(token)])
+        assert same == (token in kept), token
+    parents = yaml.safe_load((folder / "interface.yaml").read_text())["provenance"]["parents"]
+    assert [(parent["kind"], parent["source"]) for parent in parents] == [("encoder", "replaced")]
+
+
+def test_replacing_the_source_of_nothing_is_refused(
+    train: Callable[..., Path], experiment: Path, tmp_path: Path
+) -> None:
+    with pytest.raises(ConfigError, match="name one, --pretrained_encoder"):
+        train(tmp_path / "x", "--replace_source", "true")
+    frozen = ["--pretrained_encoder", str(experiment), "--freeze", "encoder"]
+    with pytest.raises(ConfigError, match="--freeze encoder would keep it untrained: drop either"):
+        train(tmp_path / "x", "--replace_source", "true", *frozen)
+
+
 def test_freezing_what_is_new_is_refused(train: Callable[..., Path], tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="--freeze decoder would keep it untrained"):
         train(tmp_path / "x", "--freeze", "decoder")
