@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from legonn.bridge import Bridge
+from legonn.consistency import disagreement, twice
 from legonn.decoder import Decoder
 from legonn.encoder import LegoEncoder
 from legonn.head import Head
@@ -60,6 +61,9 @@ class Chain(AbsESPnetModel):
     early_ctc : float
         Weight of a CTC loss of the states before the length controller, by the same head: speech leaves CTC's plateau,
         where all is blank, much sooner with it *(ours; by Lee and Watanabe 2021, arXiv 2102.03216)*.
+    ctc_consistency, ce_consistency : float
+        Weights of `legonn.consistency.disagreement` between two passes of the batch, of every interface's marginals and
+        of the decoder's output, in nats per target token. A step takes twice as long with either.
     precision : str
         See `legonn.precision`.
     """
@@ -77,6 +81,8 @@ class Chain(AbsESPnetModel):
         ctc_weight: float = 1.0,
         ce_weight: float = 1.0,
         early_ctc: float = 0.0,
+        ctc_consistency: float = 0.0,
+        ce_consistency: float = 0.0,
         label_smoothing: float = 0.0,
         precision: str = "auto",
     ) -> None:
@@ -89,6 +95,8 @@ class Chain(AbsESPnetModel):
         self.ctc_weight = ctc_weight
         self.ce_weight = ce_weight
         self.early_ctc = early_ctc
+        self.ctc_consistency = ctc_consistency
+        self.ce_consistency = ce_consistency
         self.label_smoothing = label_smoothing
         self.precision = precision
         self.sos = self.eos = decoder.embedding.num_embeddings - 1
@@ -143,13 +151,19 @@ class Chain(AbsESPnetModel):
             Nats per target token; the weight is the number of target tokens, `<eos>` included.
         """
         batch = {"text": text, "text_lengths": text_lengths, **others}
-        source, source_lengths = (others[self.encoder.source + end] for end in ("", "_lengths"))
+        agreeing = self.training and bool(self.ctc_consistency or self.ce_consistency)
+        if agreeing:
+            batch = twice(batch)
+        source, source_lengths = (batch[self.encoder.source + end] for end in ("", "_lengths"))
         device = text.device
         with autocast(device, resolve_precision(self.precision, device)):
             encoded, early = self._encode_for_loss(source, source_lengths)
-            ce, correct, count = self._decoder_loss(encoded, text, text_lengths)
+            logits, wanted = self._predict(encoded, batch["text"], batch["text_lengths"])
+            count = len(wanted)
+            ce = functional.cross_entropy(logits, wanted, label_smoothing=self.label_smoothing)
+            best = logits.detach().max(dim=-1).indices  # twice as fast as `argmax` on a CPU
             loss = self.ce_weight * ce
-            stats = {"loss_ce": ce.detach(), "acc": correct}
+            stats = {"loss_ce": ce.detach(), "acc": (best == wanted).float().mean()}
             if early is not None:
                 name = self.interface_targets()[0]
                 ctc = (
@@ -166,6 +180,12 @@ class Chain(AbsESPnetModel):
                 stats[f"infeasible{key}"] = 1.0 - emitted.float().mean()
                 if self.ctc_weight:
                     loss = loss + self.ctc_weight * ctc
+            if agreeing:
+                differences = self._disagreements(encoded.marginals, logits, count)
+                stats |= {name: value.detach() for name, value in differences.items()}
+                loss = loss + self.ce_consistency * differences["ce_disagreement"]
+                if encoded.marginals:
+                    loss = loss + self.ctc_consistency * differences["ctc_disagreement"]
         stats["loss"] = loss.detach()
         weight = torch.as_tensor(count, dtype=torch.float32, device=device)
         gathered: tuple[Tensor, dict[str, Tensor], Tensor] = force_gatherable(
@@ -182,23 +202,31 @@ class Chain(AbsESPnetModel):
         early = self.head(self.encoder.norm(states), counts)
         return self._read(*self.encoder.answer(states, counts)), early
 
-    def _decoder_loss(
-        self, encoded: Encoded, text: Tensor, lengths: Tensor
-    ) -> tuple[Tensor, Tensor, int]:
-        """Label-smoothed cross-entropy per token, accuracy, and the number of tokens."""
+    def _predict(self, encoded: Encoded, text: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
+        """The decoder's logits at each real token and `<eos>`, and these tokens: (N, V), (N,)."""
         prefix = functional.pad(text.clamp(min=0), (1, 0), value=self.sos)  # (B, U+1)
         places = torch.arange(prefix.size(1), device=text.device)[None, :]
         real = places <= lengths[:, None]  # the tokens and <eos>
-        wanted = functional.pad(text, (0, 1)).masked_fill(places == lengths[:, None], self.eos)[
-            real
-        ]
+        wanted = functional.pad(text, (0, 1)).masked_fill(places == lengths[:, None], self.eos)
         states = self.decoder.states(encoded.memory, encoded.lengths, prefix)
         # Only real positions meet the vocabulary: it is the most expensive product of a small model.
-        logits = self.decoder.output(states[real]).float()  # (N, V)
-        loss = functional.cross_entropy(logits, wanted, label_smoothing=self.label_smoothing)
-        best = logits.detach().max(dim=-1).indices  # twice as fast as `argmax` on a CPU
-        correct = (best == wanted).float().mean()
-        return loss, correct, wanted.numel()
+        return self.decoder.output(states[real]).float(), wanted[real]
+
+    def _disagreements(
+        self, marginals: Sequence[Marginals], logits: Tensor, count: int
+    ) -> dict[str, Tensor]:
+        """Of the two passes, in nats per target token: `count` of both passes together."""
+        tokens = count / 2
+        found = {"ce_disagreement": disagreement(logits.log_softmax(dim=-1)).sum() / tokens}
+        if marginals:
+            found["ctc_disagreement"] = (
+                sum(
+                    (disagreement(crossed.real()).sum() for crossed in marginals),
+                    logits.new_zeros(()),
+                )
+                / tokens
+            )
+        return found
 
     def collect_feats(self, **batch: Tensor) -> dict[str, Tensor]:
         """What ESPnet's statistics stage sums, beside the lengths of the inputs: features that are normalised by it."""

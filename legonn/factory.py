@@ -469,13 +469,17 @@ class ChainConfig:
     label_smoothing: float = 0.1
     encoder_target: str = "text"
     early_ctc: float = 0.0
+    ctc_consistency: float = 0.0
+    ce_consistency: float = 0.0
 
     def __post_init__(self) -> None:
         _probabilities(self, "label_smoothing")
-        if not 0 <= self.early_ctc <= MOST_LOSS_WEIGHT:
-            raise ConfigError(
-                f"early_ctc is {self.early_ctc}; it is a weight between 0 and {MOST_LOSS_WEIGHT:g}"
-            )
+        for name in ("early_ctc", "ctc_consistency", "ce_consistency"):
+            weight = getattr(self, name)
+            if not 0 <= weight <= MOST_LOSS_WEIGHT:
+                raise ConfigError(
+                    f"{name} is {weight}; it is a weight between 0 and {MOST_LOSS_WEIGHT:g}"
+                )
 
 
 EncoderConfig = TextEncoderConfig | SpeechEncoderConfig | ImaginedEncoderConfig
@@ -687,6 +691,8 @@ def build_chain(config: Mapping[str, Any], *, source_size: int, target_size: int
         ctc_weight=float(config.get("ctc_weight", 1.0)),
         ce_weight=float(config.get("ce_weight", 1.0)),
         early_ctc=losses.early_ctc,
+        ctc_consistency=losses.ctc_consistency,
+        ce_consistency=losses.ce_consistency,
         label_smoothing=losses.label_smoothing,
         precision=config.get("precision", "auto"),
     )

@@ -51,6 +51,8 @@ TRAINING_KEYS = frozenset(
         "retiming",
         "label_smoothing",
         "early_ctc",
+        "ctc_consistency",
+        "ce_consistency",
         "spec_augment",
     }
 )

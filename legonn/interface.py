@@ -57,6 +57,10 @@ class Marginals:
         """(B, K, V)."""
         return self.log_probs.exp()
 
+    def real(self) -> Tensor:
+        """The log-probabilities of all real positions, utterance after utterance: (N, V)."""
+        return self.log_probs[_inside(self.log_probs.size(1), self.lengths)]
+
     def greedy(self) -> list[list[int]]:
         """The best token at each position, equal neighbours merged, blanks dropped: one list of ids an utterance."""
         best = self.log_probs.argmax(dim=-1).tolist()

@@ -276,3 +276,30 @@ def test_a_gpu_gives_the_cpus_losses(make: Callable[..., Chain], options: dict[s
 
 def test_nothing_is_collected_for_text(make: Callable[..., Chain]) -> None:
     assert make().collect_feats(**batch_of(*PAIRS)) == {}
+
+
+AGREEING = {"chain_conf": {"ctc_consistency": 0.5, "ce_consistency": 2.0}}
+
+
+@pytest.mark.parametrize("options", [{}, {"system": "attention"}], ids=["wemb", "attention"])
+def test_passes_without_noise_agree(make: Callable[..., Chain], options: dict[str, Any]) -> None:
+    quiet = {f"{part}_conf": {"dropout": 0.0} for part in ("encoder", "decoder")}
+    batch = batch_of(*PAIRS)
+    once, *_ = make(**options, **quiet, chain_conf={}).train()(**batch)
+    loss, stats, weight = make(**options, **quiet, **AGREEING).train()(**batch)
+    torch.testing.assert_close(loss, once, atol=1e-5, rtol=1e-5)
+    assert float(weight) == 24  # two passes of 12 tokens
+    assert float(stats["ce_disagreement"]) == pytest.approx(0.0, abs=1e-5)
+    assert ("ctc_disagreement" in stats) == (not options)
+
+
+def test_disagreement_is_part_of_the_loss_in_training_alone(make: Callable[..., Chain]) -> None:
+    noisy = {f"{part}_conf": {"dropout": 0.5} for part in ("encoder", "decoder")}
+    chain = make(**noisy, **AGREEING).train()
+    loss, stats, _ = chain(**batch_of(*PAIRS))
+    found = numbers(stats)
+    assert found["ctc_disagreement"] > 0.01 and found["ce_disagreement"] > 0.01
+    terms = found["loss_ce"] + found["loss_ctc"]
+    terms += 0.5 * found["ctc_disagreement"] + 2.0 * found["ce_disagreement"]
+    assert float(loss) == pytest.approx(terms, rel=1e-5)
+    assert "ctc_disagreement" not in chain.eval()(**batch_of(*PAIRS))[1]
