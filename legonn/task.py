@@ -465,6 +465,8 @@ def _positions_per_token(args: argparse.Namespace) -> tuple[float, float, float]
     if args.system != "lego" or not {source, "text_shape"} <= set(shapes):
         return None
     encoder: Any = parse(ENCODERS[args.encoder], args.encoder_conf, "encoder_conf")
-    return positions_per_token(
+    low, middle, high = positions_per_token(
         shapes[source], shapes["text_shape"], encoder.length_ratio, sound=sound_of(vars(args))
     )
+    spread = getattr(encoder, "spread", 1.0)  # an imagined encoder draws it
+    return low / spread, middle, high * spread

@@ -92,7 +92,7 @@ def test_statistics_leave_no_contract(statistics: Path) -> None:
 
 
 def test_positions_per_token_reach_the_contract(
-    train: Callable[..., Path], statistics: Path, tmp_path: Path
+    train: Callable[..., Path], statistics: Path, corpus: Any, tmp_path: Path
 ) -> None:
     """Also with the names that the recipes give the shape files, and a command line's ratio."""
     import shutil
@@ -105,8 +105,16 @@ def test_positions_per_token_reach_the_contract(
     valid = [f"--valid_shape_file={statistics / 'valid' / 'src_text_shape'}"]
     options = ["--encoder_conf", "length_ratio=3.0", "--dry_run", "true"]
     folder = train(tmp_path / "exp", *shapes, *valid, *options)
-    wanted = measure_lengths(statistics / "train", 3.0).positions_per_token
-    assert Interface.load(folder / "interface.yaml").positions_per_token == wanted
+    low, middle, high = measure_lengths(statistics / "train", 3.0).positions_per_token
+    assert Interface.load(folder / "interface.yaml").positions_per_token == (low, middle, high)
+    settings = yaml.safe_load((corpus.folder / "config.yaml").read_text(encoding="utf-8"))
+    drawn = {"length_ratio": 3.0, "spread": 2.0, "confusion": 0.1}
+    settings |= {"encoder": "imagined", "encoder_conf": drawn}
+    (tmp_path / "imagined.yaml").write_text(yaml.safe_dump(settings), encoding="utf-8")
+    imagined = ["--config", str(tmp_path / "imagined.yaml"), *options[2:]]
+    folder = train(tmp_path / "imagined", *shapes, *valid, *imagined)
+    wide = (low / 2, middle, high * 2)
+    assert Interface.load(folder / "interface.yaml").positions_per_token == wide
 
 
 def test_beamconvs_p_is_part_of_the_contract(train: Callable[..., Path], tmp_path: Path) -> None:

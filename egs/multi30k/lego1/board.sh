@@ -12,7 +12,7 @@
 #   E2  decoders swapped between seeds, and behind an encoder of another depth and width
 #   E3  E2 without CTC
 #   E4  French, 5,000 pairs, with the decoder of German's 24,000: no caption in common. One decoder, the first seed's, is
-#       lent to all seeds of French
+#       lent to all seeds of French; and with one of the same English, learned without any German
 #   E5  E4 fine-tuned; and for 1,000, 2,000 and 10,000 pairs, with the first seed
 #   E9  ingestors: BeamConv, and a receptive field of 3, with the first seed
 set -euo pipefail
@@ -165,11 +165,21 @@ donor() { # donor PAIRS: whose decoder is lent to French of so many
         --token_listdir ""
 }
 
+text_only() { # text_only PAIRS: a decoder of the donor's English, without its German
+    local range=${donor_pairs[$1]}
+    train E4 "English-${range#1-}" "english${range#1-}" conf/tuning/train_text_only.yaml "${first}" --src_lang en \
+        --train_pairs "${range}" --token_listdir "data/en_token_list/bpe_unigram2000_${range}" --stop_stage 11
+}
+
 e4() {
-    local seed
+    local seed data
     donor 5000
+    text_only 5000
+    read -ra data <<<"$(french 5000)"
     for seed in ${seeds}; do
         low_resource 5000 "${seed}"
+        swap E4 "Fr-encoder+English-decoder,5000" "low5000_s${seed}" "english$(lent 5000)" "${seed}" "${data[@]}" \
+            --compare_with "${expdir}/low5000_s${seed}/decode"
     done
 }
 

@@ -10,6 +10,8 @@
 #       --token_listdir data/en_token_list/bpe_unigram2000_1-24000     no caption in common
 #   ./run.sh --src_lang fr --skip_train true --stage 12 \
 #       --pretrained_encoder exp/lego_train_fr_en --pretrained_decoder exp/lego_train_de_en
+#   ./run.sh --src_lang en --train_pairs 1-24000 --token_listdir data/en_token_list/bpe_unigram2000_1-24000 \
+#       --lego_config conf/tuning/train_text_only.yaml       a decoder from English alone, of no translation
 #   ./run.sh --src_modality speech --train_pairs 24001-29000    English captions as synthetic speech, over the English
 #                                                    token list of German-English
 set -euo pipefail
@@ -49,11 +51,11 @@ if "${python:-python3}" ../../TEMPLATE/lego1/utils/settings.py "${lego_config}" 
 fi
 
 pair=${src_lang}_${tgt_lang}
+[ "${src_lang}" != "${tgt_lang}" ] || pair=${tgt_lang}
 size=
 ending=
 options=()
 if "${spoken}"; then
-    pair=en
     ending=_speech
     options=(--src_modality speech --token_listdir "data/${tgt_lang}_token_list/bpe_unigram${nbpe}")
     [ "${train_pairs}" = 0 ] || size=_${train_pairs}
