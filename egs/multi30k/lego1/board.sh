@@ -10,7 +10,7 @@
 #
 #   E1  LegoNN against the plain encoder-decoder, German to English; other decodings, and BeamConv
 #   E2  decoders swapped between seeds, and behind an encoder of another depth and width
-#   E3  E2 without CTC
+#   E3  E2 without CTC, from the start, and after a training with it
 #   E4  French, 5,000 pairs, with the decoder of German's 24,000: no caption in common. One decoder, the first seed's, is
 #       lent to all seeds of French; and with one of the same English, learned without any German
 #   E5  E4 fine-tuned; and for 1,000, 2,000 and 10,000 pairs, with the first seed
@@ -127,6 +127,12 @@ e3() {
         train E3 LegoNN-without-CTC noctc conf/tuning/train_no_ctc.yaml "${seed}" "${alone[@]:2}"
     done
     swap_seeds E3 LegoNN-without-CTC noctc decode_decoder_alone "${alone[@]:2}"
+    german
+    for seed in ${seeds}; do
+        train E3 LegoNN-less-CTC lessctc conf/tuning/train_less_ctc.yaml "${seed}" "${alone[@]:2}" \
+            --pretrained_encoder "${expdir}/lego_s${seed}" --pretrained_decoder "${expdir}/lego_s${seed}"
+    done
+    swap_seeds E3 LegoNN-less-CTC lessctc decode_decoder_alone "${alone[@]:2}"
 }
 
 # French has the captions that the decoder which it borrows did not see, and that decoder's token list.
