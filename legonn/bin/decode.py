@@ -42,15 +42,17 @@ audio:
 """
 
 OPTION_HELP = {
-    "mode": "the decoder; the decoder with the last interface's CTC; or that interface alone",
-    "beam_size": "hypotheses kept at each step",
+    "mode": "beam search with the decoder (attention), or with it and the last interface's CTC (joint); the decoder's "
+    "best token at each step (greedy); that interface alone, its best path (ctc_greedy) or its most probable outputs "
+    "(ctc_beam); or these, scored again by the decoder (rescore)",
+    "beam_size": "hypotheses kept at each step, or in ctc_beam and rescore at each position",
     "length_penalty": "finished hypotheses compare by score / tokens**X; 0 favours short ones",
-    "ctc_weight": "of the CTC score in mode joint, 0 to below 1",
+    "ctc_weight": "of the CTC score in modes joint and rescore, 0 to below 1",
     "maxlenratio": "most tokens a position the decoder reads; negative: a count; 0: 2 K + 10",
     "minlenratio": "fewest tokens a position the decoder reads; negative: a count",
     "nbest": "hypotheses of each line, <n>best_recog",
     "pre_beam_ratio": "in mode joint, X * beam_size next tokens of the decoder's choice are looked at",
-    "ctc_beam_ratio": "and X * beam_size of CTC's choice",
+    "ctc_beam_ratio": "and X * beam_size of CTC's choice; in ctc_beam and rescore so many of each position",
     "patience": "done when X * beam_size hypotheses are; 0: when no better one can come",
     "batch_size": "inputs of similar length searched together",
     "precision": "fp32, bf16, or auto: bf16 where the processor is fast at it",

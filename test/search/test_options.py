@@ -59,7 +59,10 @@ def test_what_is_no_configuration(tmp_path: Path, content: str) -> None:
 @pytest.mark.parametrize(
     ("values", "message"),
     [
-        ({"mode": "greedy"}, "mode is 'greedy'; legal are attention, joint, ctc_greedy"),
+        (
+            {"mode": "ctc"},
+            "mode is 'ctc'; legal are attention, joint, greedy, ctc_greedy, ctc_beam, rescore",
+        ),
         ({"beam_size": 0}, "beam_size is 0; it must be at least 1"),
         ({"beam_size": 3, "nbest": 4}, "nbest is 4; legal are 1 to beam_size"),
         ({"ctc_weight": 1.5}, "ctc_weight is 1.5; it must be at least 0 and below 1"),
