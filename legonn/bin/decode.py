@@ -6,7 +6,7 @@ import argparse
 import contextlib
 import dataclasses
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +16,7 @@ from legonn.search.options import MODES, DecodingOptions
 
 if TYPE_CHECKING:
     from legonn.audio.recordings import Utterance
-    from legonn.search.files import Lines
+    from legonn.search.files import Lines, Writer
     from legonn.search.translator import Transcriber, Translator
 
 __all__ = ["get_parser", "main"]
@@ -30,6 +30,18 @@ examples:
   legonn decode --encoder exp/asr --decoder exp/de --input a.wav b.flac
       prints <utt-id> <text>
   legonn decode --system exp/asr --input data/t/wav.scp --output out --times out/times
+  legonn decode --system exp/lego --input in.fr --output out.en --nbest 5 --jsonl out.jsonl
+
+--jsonl:
+  A line an input, in the order of the input:
+      {"id": ..., "hypotheses": [{"text", "tokens", "score", "scores", "alignment"}, ...]}
+  id: the utterance's, or of plain lines the line's number, from 1. The best of --nbest hypotheses comes first. score is
+  what they are compared by; scores are each scorer's own log-probability of the whole in nats, not weighted,
+  {"decoder": ..., "ctc": ...}; of ctc_greedy, ctc_path is that of one path. alignment has for each token its first and
+  its last position in the last interface, from 0: [[0, 1], [3, 3], ...], where CTC's best path of these tokens puts
+  them. It is null where there is none: the interface has fewer positions than the tokens need, or the system is a plain
+  encoder-decoder. Of audio, seconds has [start, end] of each token, as if positions shared the sound equally; of a
+  recording that was cut, positions count on from piece to piece.
 
 audio:
   Each recording or segment is brought to the system's sample rate, and one channel. What is longer than --max_seconds
@@ -118,6 +130,9 @@ def _add_files(group: Any) -> None:
     group.add_argument("--key_file", metavar="F", help="decode only the ids that begin its lines")
     group.add_argument("--times", metavar="F", help="of audio: where to write when what was said")
     group.add_argument(
+        "--jsonl", metavar="F", help="write all hypotheses, their scores and alignments here, too"
+    )
+    group.add_argument(
         "--allow_pipes", action="store_true", help="run the commands that wav.scp holds"
     )
 
@@ -128,6 +143,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = parser.parse_args(argv)
     if args.num_threads < 1:
         parser.error(f"--num_threads {args.num_threads}: give at least 1")
+    if args.jsonl == "-":
+        parser.error("--jsonl -: name a file; standard output has the texts")
     check_system_options(args)
     options = DecodingOptions.load(args.config, _overrides(args))
 
@@ -149,13 +166,27 @@ def main(argv: Sequence[str] | None = None) -> int:
     _tell(notes)
     if args.ngpu:
         system.chain.cuda()
+    aligned = args.jsonl is not None
     if isinstance(given, dict):
-        return _decode_sound(Transcriber(system, options), given, args)
+        return _decode_sound(Transcriber(system, options, aligned=aligned), given, args)
     if given is None:
-        _decode_stream(Translator(system, options))
+        _decode_stream(Translator(system, options, aligned=aligned), args)
     else:
-        _decode_file(Translator(system, options), given, args.output)
+        _decode_file(Translator(system, options, aligned=aligned), given, args)
     return 0
+
+
+@contextlib.contextmanager
+def _open_outputs(args: argparse.Namespace, *, ids: bool, nbest: int) -> Iterator[Writer]:
+    """What `--output` and `--jsonl` name."""
+    from legonn.search.files import Several, open_whole, open_writer
+    from legonn.search.jsonl import JsonLines
+
+    with contextlib.ExitStack() as stack:
+        writers = [stack.enter_context(open_writer(args.output, ids=ids, nbest=nbest))]
+        if args.jsonl:
+            writers.append(JsonLines(stack.enter_context(open_whole(Path(args.jsonl)))))
+        yield Several(*writers)
 
 
 def _read_input(args: argparse.Namespace) -> Lines | dict[str, Utterance] | None:
@@ -183,14 +214,13 @@ def _tell(messages: Iterable[str]) -> None:
         print(f"legonn decode: {message}", file=sys.stderr)
 
 
-def _decode_file(translator: Translator, lines: Lines, output: str) -> None:
+def _decode_file(translator: Translator, lines: Lines, args: argparse.Namespace) -> None:
     from legonn.progress import Progress
-    from legonn.search.files import open_writer
     from legonn.search.notes import Notes
 
     notes, options = Notes(), translator.options
     with (
-        open_writer(output, ids=lines.ids is not None, nbest=options.nbest) as writer,
+        _open_outputs(args, ids=lines.ids is not None, nbest=options.nbest) as writer,
         Progress(len(lines.texts)) as progress,
     ):
         for window in lines.windows(BATCHES_PER_WINDOW * options.batch_size):
@@ -199,12 +229,12 @@ def _decode_file(translator: Translator, lines: Lines, output: str) -> None:
     _tell([*notes.warnings(), progress.summary()])
 
 
-def _decode_stream(translator: Translator) -> None:
-    from legonn.search.files import open_writer, stream_lines
+def _decode_stream(translator: Translator, args: argparse.Namespace) -> None:
+    from legonn.search.files import stream_lines
     from legonn.search.notes import Notes
 
     notes = Notes()
-    with open_writer("-", ids=False) as writer:
+    with _open_outputs(args, ids=False, nbest=translator.options.nbest) as writer:
         for arrived in stream_lines(sys.stdin.buffer):
             notes.look(translator, arrived)
             for part in arrived.windows(translator.options.batch_size):
@@ -216,11 +246,11 @@ def _decode_sound(
     transcriber: Transcriber, utterances: dict[str, Utterance], args: argparse.Namespace
 ) -> int:
     from legonn.progress import Progress
-    from legonn.search.files import open_whole, open_writer
+    from legonn.search.files import open_whole
     from legonn.search.listening import decode_recordings
 
     with (
-        open_writer(args.output, ids=True, nbest=transcriber.options.nbest) as writer,
+        _open_outputs(args, ids=True, nbest=transcriber.options.nbest) as writer,
         open_whole(Path(args.times)) if args.times else contextlib.nullcontext() as times,
         Progress(len(utterances), unit="recording") as progress,
     ):

@@ -19,7 +19,16 @@ from legonn.errors import ConfigError, DataError, LegonnError
 if TYPE_CHECKING:
     from legonn.search.translator import Hypothesis
 
-__all__ = ["FORMATS", "Lines", "Writer", "open_whole", "open_writer", "read_input", "stream_lines"]
+__all__ = [
+    "FORMATS",
+    "Lines",
+    "Several",
+    "Writer",
+    "open_whole",
+    "open_writer",
+    "read_input",
+    "stream_lines",
+]
 
 FORMATS = ("auto", "kaldi", "lines")
 
@@ -154,6 +163,18 @@ class Writer(ABC):
     @abstractmethod
     def write(self, ids: Sequence[str] | None, hypotheses: Sequence[Sequence[Hypothesis]]) -> None:
         """Write the hypotheses of some inputs, in their order; plain lines have no ids."""
+
+
+class Several(Writer):
+    """Writes to each of some writers."""
+
+    def __init__(self, *writers: Writer) -> None:
+        self.writers = writers
+
+    def write(self, ids: Sequence[str] | None, hypotheses: Sequence[Sequence[Hypothesis]]) -> None:
+        """See `Writer`."""
+        for writer in self.writers:
+            writer.write(ids, hypotheses)
 
 
 class _Texts(Writer):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import itertools
+import dataclasses
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import IO
@@ -10,6 +10,7 @@ from typing import IO
 from legonn.audio.hearing import Heard, ahead, windows
 from legonn.audio.recordings import Utterance
 from legonn.progress import Progress
+from legonn.search import alignment
 from legonn.search.files import Writer
 from legonn.search.translator import EMPTY, Hypothesis, Transcriber
 
@@ -91,7 +92,7 @@ def transcribe_window(
     window: Sequence[Heard],
     on_done: Callable[[int], None] = lambda count: None,
 ) -> list[list[list[Hypothesis]]]:
-    """The hypotheses of each piece of each recording, the best first.
+    """The hypotheses of each piece of each recording, the best first; what is aligned, in seconds too.
 
     Parameters
     ----------
@@ -109,7 +110,17 @@ def transcribe_window(
         told = whole
 
     found = iter(transcriber.transcribe(pieces, share))
-    return [list(itertools.islice(found, len(heard.spans))) for heard in window]
+    return [[_timed(next(found), start, end) for start, end in heard.times()] for heard in window]
+
+
+def _timed(found: Sequence[Hypothesis], start: float, end: float) -> list[Hypothesis]:
+    """A piece's hypotheses, with the times of what is aligned."""
+    return [
+        one
+        if one.alignment is None
+        else dataclasses.replace(one, alignment=one.alignment.timed(start, end))
+        for one in found
+    ]
 
 
 def join(pieces: Sequence[Sequence[Hypothesis]]) -> list[Hypothesis]:
@@ -130,6 +141,7 @@ def join(pieces: Sequence[Sequence[Hypothesis]]) -> list[Hypothesis]:
             ids=tuple(token_id for one in best for token_id in one.ids),
             score=sum(one.score for one in best),
             scores={name: sum(one.scores.get(name, 0.0) for one in best) for name in names},
+            alignment=alignment.join(one.alignment for one in best),
         )
     ]
 

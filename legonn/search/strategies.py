@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
 
@@ -14,6 +15,7 @@ from legonn.errors import ConfigError
 from legonn.interface import Marginals
 from legonn.layers import padding_mask
 from legonn.precision import autocast, resolve_precision
+from legonn.search.alignment import align
 from legonn.search.beam import LEAVE, BeamSearch, Found
 from legonn.search.ctc_beam import prefix_beam_search
 from legonn.search.ctc_prefix import CTCScorer
@@ -268,7 +270,7 @@ def strategy_for(chain: Chain, options: DecodingOptions) -> Strategy:
 
 @torch.inference_mode()
 def decode_batch(
-    chain: Chain, sources: Sequence[Tensor], options: DecodingOptions
+    chain: Chain, sources: Sequence[Tensor], options: DecodingOptions, *, aligned: bool = False
 ) -> list[list[Found]]:
     """Decode inputs together; each gives what it gives alone.
 
@@ -280,6 +282,8 @@ def decode_batch(
         Ids or samples (T,) each, on any device; T at least 1.
     options : DecodingOptions
         How.
+    aligned : bool
+        Whether to tell where in the last interface the tokens are; a plain encoder-decoder has none.
 
     Returns
     -------
@@ -289,7 +293,17 @@ def decode_batch(
     strategy = strategy_for(chain, options)
     device = chain.decoder.embedding.weight.device
     with autocast(device, resolve_precision(options.precision, device)):
-        return strategy(_encode(chain, [source.to(device) for source in sources]))
+        encoded = _encode(chain, [source.to(device) for source in sources])
+        found = strategy(encoded)
+    return _with_alignments(found, encoded) if aligned and encoded.marginals else found
+
+
+def _with_alignments(found: Sequence[Sequence[Found]], encoded: Encoded) -> list[list[Found]]:
+    alignments = align(encoded.marginals[-1], [[one.ids for one in row] for row in found])
+    return [
+        [dataclasses.replace(one, alignment=where) for one, where in zip(*rows, strict=True)]
+        for rows in zip(found, alignments, strict=True)
+    ]
 
 
 def _encode(chain: Chain, sources: Sequence[Tensor]) -> Encoded:

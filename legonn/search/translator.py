@@ -12,6 +12,7 @@ from torch import Tensor
 from legonn.audio.source import Sound
 from legonn.chain import Chain
 from legonn.errors import ConfigError
+from legonn.search.alignment import Alignment
 from legonn.search.beam import Found
 from legonn.search.options import DecodingOptions
 from legonn.search.strategies import decode_batch, strategy_for
@@ -47,6 +48,8 @@ class Hypothesis:
         By which hypotheses are compared, see `DecodingOptions.length_penalty` and `CTCGreedy`.
     scores : dict
         Each scorer's own sum of log-probabilities in nats: `decoder`, `ctc` or `ctc_path`.
+    alignment : Alignment or None
+        Where in the last interface its tokens are; None where that wasn't asked for, or CTC has no path for them.
     """
 
     text: str
@@ -54,6 +57,7 @@ class Hypothesis:
     ids: tuple[int, ...]
     score: float
     scores: dict[str, float]
+    alignment: Alignment | None = None
 
 
 # Of an input without a token there is nothing to search.
@@ -61,11 +65,28 @@ EMPTY = Hypothesis(text="", tokens=(), ids=(), score=0.0, scores={})
 
 
 class _Searcher:
-    """What reading and hearing share: the system, and what is made of what was found."""
+    """What reading and hearing share: the system, and what is made of what was found.
 
-    def __init__(self, system: SearchedSystem, options: DecodingOptions | None = None) -> None:
+    Parameters
+    ----------
+    system : SearchedSystem
+        Its chain is put in evaluation mode.
+    options : DecodingOptions
+        How.
+    aligned : bool
+        Whether hypotheses tell where in the last interface their tokens are.
+    """
+
+    def __init__(
+        self,
+        system: SearchedSystem,
+        options: DecodingOptions | None = None,
+        *,
+        aligned: bool = False,
+    ) -> None:
         self.system = system
         self.options = options or DecodingOptions()
+        self.aligned = aligned
         system.chain.eval()
         strategy_for(system.chain, self.options)  # say now what can't be done
 
@@ -77,7 +98,12 @@ class _Searcher:
     ) -> None:
         """Inputs (T,) -> hypotheses, put into `results`; those of similar length together, empty ones left out."""
         for places in batches(map(len, sources), self.options.batch_size):
-            found = decode_batch(self.system.chain, [sources[i] for i in places], self.options)
+            found = decode_batch(
+                self.system.chain,
+                [sources[i] for i in places],
+                self.options,
+                aligned=self.aligned,
+            )
             for place, hypotheses in zip(places, found, strict=True):
                 results[place] = [self._readable(one) for one in hypotheses]
             on_done(len(places))
@@ -90,11 +116,12 @@ class _Searcher:
             ids=found.ids,
             score=found.score,
             scores=found.scores,
+            alignment=found.alignment,
         )
 
 
 class Transcriber(_Searcher):
-    """Writes down, or translates, what recordings say; parameters as `Translator`'s.
+    """Writes down, or translates, what recordings say; parameters as `_Searcher`'s.
 
     Raises
     ------
@@ -102,8 +129,10 @@ class Transcriber(_Searcher):
         If the options ask for CTC of a plain encoder-decoder; if the system reads, and doesn't hear.
     """
 
-    def __init__(self, system: SearchedSystem, options: DecodingOptions | None = None) -> None:
-        super().__init__(system, options)
+    def __init__(
+        self, system: SearchedSystem, options: DecodingOptions | None = None, **others: Any
+    ) -> None:
+        super().__init__(system, options, **others)
         if not isinstance(system.source, Sound):
             raise ConfigError("this system takes text, not speech: call System.translate")
         self.sound = system.source
@@ -128,14 +157,7 @@ class Transcriber(_Searcher):
 
 
 class Translator(_Searcher):
-    """Translates lines.
-
-    Parameters
-    ----------
-    system : SearchedSystem
-        Its chain is put in evaluation mode.
-    options : DecodingOptions
-        How.
+    """Translates lines; parameters as `_Searcher`'s.
 
     Raises
     ------
@@ -143,8 +165,10 @@ class Translator(_Searcher):
         If the options ask for CTC of a plain encoder-decoder; if the system hears, and doesn't read.
     """
 
-    def __init__(self, system: SearchedSystem, options: DecodingOptions | None = None) -> None:
-        super().__init__(system, options)
+    def __init__(
+        self, system: SearchedSystem, options: DecodingOptions | None = None, **others: Any
+    ) -> None:
+        super().__init__(system, options, **others)
         if not isinstance(system.source, TextCodec):
             raise ConfigError(
                 f"this system takes {system.source}, not text: call System.transcribe"

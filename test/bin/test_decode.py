@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import re
 import subprocess
 import sys
@@ -20,7 +21,7 @@ from legonn.bin.decode import main
 from legonn.cli import run
 from legonn.factory import build_chain
 from legonn.interface import Interface
-from legonn.search import Hypothesis
+from legonn.search import DecodingOptions, Hypothesis, Translator
 from legonn.system import System
 
 TOKENS = ["<blank>", "<unk>", "<space>", "a", "b", "c", "<sos/eos>"]
@@ -103,6 +104,45 @@ def test_standard_input_is_translated_as_it_comes(
     assert capsys.readouterr().out == "".join(f"{one.text}\n" for one in expected)
 
 
+def test_jsonl_has_all_hypotheses_with_scores_and_alignments(
+    experiment: Path, tmp_path: Path
+) -> None:
+    source, output = tmp_path / "text", tmp_path / "all.jsonl"
+    source.write_text("u1 abc\nu2 ba\n")
+    arguments = ["--system", str(experiment), "--input", str(source), "--output", str(tmp_path)]
+    options = ["--mode", "rescore", "--nbest", "3", "--jsonl", str(output)]
+    assert main([*arguments, *options]) == 0
+    lines = [json.loads(line) for line in output.read_text().splitlines()]
+    assert [line["id"] for line in lines] == ["u1", "u2"]
+    system = System.load(experiment)
+    for line, text in zip(lines, ("abc", "ba"), strict=True):
+        wanted = Translator(system, DecodingOptions(mode="rescore", nbest=3)).translate([text])[0]
+        assert len(line["hypotheses"]) == 3
+        for found, one in zip(line["hypotheses"], wanted, strict=True):
+            assert (found["text"], found["tokens"]) == (one.text, list(one.tokens))
+            assert found["score"] == pytest.approx(one.score, abs=1e-5)
+            assert found["scores"] == pytest.approx(one.scores, abs=1e-5)
+            assert found["scores"].keys() == {"decoder", "ctc"}
+            assert len(found["alignment"]) == len(one.tokens)
+            places = [position for span in found["alignment"] for position in span]
+            assert places == sorted(places) and "seconds" not in found
+
+
+def test_jsonl_of_plain_lines_has_their_numbers_and_of_a_plain_system_no_alignment(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    plain = make_experiment(tmp_path / "plain", system="attention")
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"abc\n\nb\n")))
+    main(["--system", str(plain), "--jsonl", str(tmp_path / "o")])
+    lines = [json.loads(line) for line in (tmp_path / "o").read_text().splitlines()]
+    assert [line["id"] for line in lines] == [1, 2, 3]
+    assert (
+        "".join(f"{line['hypotheses'][0]['text']}\n" for line in lines) == capsys.readouterr().out
+    )
+    alignments = [line["hypotheses"][0]["alignment"] for line in lines]
+    assert alignments == [None, [], None]
+
+
 def test_a_composition_of_an_experiment_with_itself_changes_nothing(
     experiment: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -172,6 +212,7 @@ def test_help_imports_nothing_heavy() -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
+        (["--jsonl", "-"], "--jsonl -: name a file"),
         (["--num_threads", "0"], "--num_threads 0: give at least 1"),
         (["--ngpu", "1"], "--ngpu 1: PyTorch finds no GPU here"),
         (["--maxlenratio", "nan"], "maxlenratio is nan; it must be finite"),
@@ -256,6 +297,7 @@ def test_a_kaldi_folder_becomes_espnets_folder(ears: Path, tmp_path: Path) -> No
     output = tmp_path / "out"
     arguments = ["--input", str(tmp_path / "wav.scp"), "--key_file", str(tmp_path / "keys"), *SHORT]
     arguments += ["--output", str(output), "--nbest", "2", "--mode", "joint"]
+    arguments += ["--jsonl", str(output / "all.jsonl")]
     assert main(["--system", str(ears), *arguments]) == 0
     found = expected(ears, samples[:12000], samples[12000:], mode="joint")
     assert found[0].text != found[1].text
@@ -268,6 +310,10 @@ def test_a_kaldi_folder_becomes_espnets_folder(ears: Path, tmp_path: Path) -> No
     assert scores == pytest.approx([one.score for one in found], abs=1e-4)
     seconds = (output / "2best_recog" / "text").read_text().splitlines()
     assert [line.partition(" ")[0] for line in seconds] == ["u1", "u2"]
+    for line in map(json.loads, (output / "all.jsonl").read_text().splitlines()):
+        for one in line["hypotheses"]:
+            assert len(one["seconds"]) == len(one["alignment"]) == len(one["tokens"])
+            assert all(0 <= start < end <= 1.5 for start, end in one["seconds"])
 
 
 def test_a_long_recording_is_decoded_in_pieces_with_their_times(

@@ -10,7 +10,14 @@ import pytest
 
 from legonn.errors import ConfigError, DataError, LegonnError
 from legonn.search import Hypothesis
-from legonn.search.files import Lines, open_whole, open_writer, read_input, stream_lines
+from legonn.search.files import (
+    Lines,
+    Several,
+    open_whole,
+    open_writer,
+    read_input,
+    stream_lines,
+)
 
 
 def hypothesis(text: str, score: float = -0.5) -> Hypothesis:
@@ -153,6 +160,13 @@ def test_a_pipe_is_written_to_and_stays_one(tmp_path: Path) -> None:
 def test_a_folder_in_the_place_of_a_file(tmp_path: Path) -> None:
     with pytest.raises(LegonnError, match="can't write .*: Is a directory"), open_whole(tmp_path):
         pass
+
+
+def test_several_writers_get_the_same(tmp_path: Path) -> None:
+    names = [str(tmp_path / name) for name in "ab"]
+    with open_writer(names[0], ids=False) as first, open_writer(names[1], ids=False) as second:
+        Several(first, second).write(None, [[hypothesis("c")]])
+    assert [Path(name).read_text() for name in names] == ["c\n", "c\n"]
 
 
 def test_standard_output_gets_ids_where_there_are(capsys: pytest.CaptureFixture[str]) -> None:

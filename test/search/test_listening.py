@@ -16,6 +16,7 @@ from legonn.audio.recordings import Utterance
 from legonn.audio.source import Sound
 from legonn.progress import Progress
 from legonn.search import Hypothesis
+from legonn.search.alignment import Alignment
 from legonn.search.files import open_writer
 from legonn.search.listening import Tally, decode_recordings, join, transcribe_window
 
@@ -61,6 +62,25 @@ def test_pieces_become_one_hypothesis() -> None:
     assert join([first, second, third]) == [
         Hypothesis("ab c", ("a", "b", "c"), (97, 98, 99), -1.75, {"decoder": -3.0, "ctc": -3.5})
     ]
+
+
+def test_times_of_tokens_are_the_recordings_and_positions_count_on() -> None:
+    class Aligner(Lengths):
+        def transcribe(
+            self, pieces: Sequence[Any], on_done: Callable[[int], None]
+        ) -> list[list[Hypothesis]]:
+            spot = Alignment(((1, 2),), 4)
+            return [[Hypothesis("a", ("a",), (3,), 0.0, {}, spot)] for _ in pieces]
+
+    aligner: Any = Aligner()
+    (found,) = transcribe_window(aligner, [heard("a", 4, 8)])  # 10 Hz: 0 to 0.4 s, and to 1.2 s
+    (joined,) = join(found)
+    assert joined.alignment is not None
+    assert joined.alignment.spans == ((1, 2), (5, 6))
+    assert joined.alignment.positions == 8
+    (first, second) = joined.alignment.times or ()
+    assert first == pytest.approx((0.1, 0.3))
+    assert second == pytest.approx((0.6, 1.0))
 
 
 def test_nothing_heard_is_an_empty_text() -> None:

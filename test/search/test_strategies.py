@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 
 import pytest
@@ -11,6 +12,7 @@ from legonn.chain import Chain
 from legonn.errors import ConfigError
 from legonn.factory import build_chain
 from legonn.search import MODES, DecodingOptions, decode_batch
+from legonn.search.alignment import align
 
 MakeChain = Callable[..., Chain]
 
@@ -214,6 +216,27 @@ def test_rescoring_gives_the_best_of_more_than_it_is_asked_for(make_chain: MakeC
         decode_batch(chain, sources, options), decode_batch(chain, sources, best), strict=True
     ):
         assert one == many[0]
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_hypotheses_are_aligned_where_that_is_asked_for(make_chain: MakeChain, mode: str) -> None:
+    chain = make_chain()
+    source = torch.tensor([2, 5, 3, 3])
+    options = DecodingOptions(mode=mode, beam_size=3, maxlenratio=-3.0)
+    (found,) = decode_batch(chain, [source], options, aligned=True)
+    assert [dataclasses.replace(one, alignment=None) for one in found] == decode_batch(
+        chain, [source], options
+    )[0]
+    marginals = chain.encode(source[None], torch.tensor([4])).marginals[-1]
+    ((expected,),) = align(marginals, [[found[0].ids]])
+    assert found[0].alignment == expected
+    assert expected is not None and expected.positions == int(marginals.lengths)
+
+
+def test_a_plain_encoder_decoder_aligns_nothing(make_chain: MakeChain) -> None:
+    chain = make_chain(system="attention")
+    ((one,),) = decode_batch(chain, [torch.tensor([2, 3])], DecodingOptions(), aligned=True)
+    assert one.alignment is None
 
 
 @pytest.mark.parametrize("mode", ["joint", "ctc_greedy", "ctc_beam", "rescore"])
