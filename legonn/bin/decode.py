@@ -6,7 +6,8 @@ import argparse
 import contextlib
 import dataclasses
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +18,9 @@ from legonn.search.options import MODES, DecodingOptions
 if TYPE_CHECKING:
     from legonn.audio.recordings import Utterance
     from legonn.search.files import Lines, Writer
+    from legonn.search.journal import Journal
     from legonn.search.translator import Transcriber, Translator
+    from legonn.system import System
 
 __all__ = ["get_parser", "main"]
 
@@ -42,6 +45,15 @@ examples:
   them. It is null where there is none: the interface has fewer positions than the tokens need, or the system is a plain
   encoder-decoder. Of audio, seconds has [start, end] of each token, as if positions shared the sound equally; of a
   recording that was cut, positions count on from piece to piece.
+
+lines that can't be decoded:
+  A line that is empty, isn't UTF-8, or has more than --max_tokens tokens is told, with file and line, and its output is
+  empty; the others are decoded, and then the exit status is 1. Ids must be there, once each, and UTF-8.
+
+--resume true:
+  Files grow as <name>.tmp until all is decoded, and decode.journal in the output folder, or <file>.journal beside an
+  output file, says what of them is whole. A run that was stopped goes on from there with the same command and --resume
+  true, and the files become what they would have been. What came to its end with --resume true is not decoded again.
 
 audio:
   Each recording or segment is brought to the system's sample rate, and one channel. What is longer than --max_seconds
@@ -102,6 +114,13 @@ def get_parser() -> argparse.ArgumentParser:
         metavar="X",
         help="longest audio decoded whole: the longest the model was trained on (default: %(default)s)",
     )
+    group.add_argument(
+        "--max_tokens",
+        type=int,
+        default=1000,
+        metavar="N",
+        help="longest line of text that is decoded, in tokens (default: %(default)s)",
+    )
     group.add_argument("--num_threads", type=int, default=1, help="(default: %(default)s)")
     group.add_argument("--ngpu", type=int, default=0, choices=(0, 1), help="(default: %(default)s)")
     return parser
@@ -133,8 +152,21 @@ def _add_files(group: Any) -> None:
         "--jsonl", metavar="F", help="write all hypotheses, their scores and alignments here, too"
     )
     group.add_argument(
+        "--resume",
+        type=_boolean,
+        default=False,
+        metavar="{true,false}",
+        help="go on where a run of the same options was stopped (default: false)",
+    )
+    group.add_argument(
         "--allow_pipes", action="store_true", help="run the commands that wav.scp holds"
     )
+
+
+def _boolean(word: str) -> bool:
+    if word not in ("true", "false"):
+        raise argparse.ArgumentTypeError(f"{word!r}: give true or false")
+    return word == "true"
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -143,6 +175,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = parser.parse_args(argv)
     if args.num_threads < 1:
         parser.error(f"--num_threads {args.num_threads}: give at least 1")
+    if args.max_tokens < 1:
+        parser.error(f"--max_tokens {args.max_tokens}: give at least 1")
+    if args.resume and args.output == "-":
+        parser.error("--resume true: name an --output; standard output can't be resumed")
     if args.jsonl == "-":
         parser.error("--jsonl -: name a file; standard output has the texts")
     check_system_options(args)
@@ -152,6 +188,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     from legonn.audio.cutting import SHORTEST
     from legonn.audio.inputs import check_kind
+    from legonn.search.files import check_output
+    from legonn.search.journal import open_journal
     from legonn.search.translator import Transcriber, Translator
 
     if not args.max_seconds >= 2 * SHORTEST:
@@ -167,25 +205,62 @@ def main(argv: Sequence[str] | None = None) -> int:
     if args.ngpu:
         system.chain.cuda()
     aligned = args.jsonl is not None
-    if isinstance(given, dict):
-        return _decode_sound(Transcriber(system, options, aligned=aligned), given, args)
     if given is None:
-        _decode_stream(Translator(system, options, aligned=aligned), args)
+        return _decode_stream(Translator(system, options, aligned=aligned), args)
+    decode: Callable[[Journal], int]
+    if isinstance(given, dict):
+        folder = True
+        decode = partial(_decode_sound, Transcriber(system, options, aligned=aligned), given, args)
     else:
-        _decode_file(Translator(system, options, aligned=aligned), given, args)
-    return 0
+        folder = given.ids is not None
+        decode = partial(_decode_file, Translator(system, options, aligned=aligned), given, args)
+    check_output(args.output, ids=folder)
+    about = _about(system, options, given, args)
+    with open_journal(args.output, about, folder=folder, resume=args.resume) as journal:
+        if journal.status is not None:
+            _tell([f"--resume true: {args.output} is complete; nothing to do"])
+            return journal.status
+        if journal.done:
+            _tell([f"--resume true: {journal.done} inputs are done"])
+        status = decode(journal)
+        journal.end(status)
+    return status
+
+
+def _about(
+    system: System,
+    options: DecodingOptions,
+    given: Lines | dict[str, Utterance],
+    args: argparse.Namespace,
+) -> dict[str, Any]:
+    """What a run has in common with one that it may resume."""
+    from legonn.part import stored, weights_sha256
+    from legonn.search.journal import fingerprint
+
+    weights = {name: value.detach() for name, value in stored(system.chain).items()}
+    items = [given.ids, given.texts] if not isinstance(given, dict) else map(repr, given.values())
+    return {
+        **dataclasses.asdict(options),
+        **{name: getattr(args, name) for name in ("max_seconds", "max_tokens", "ngpu")},
+        "system": fingerprint([system.config, weights_sha256(weights)]),
+        "input": fingerprint(items),
+    }
 
 
 @contextlib.contextmanager
-def _open_outputs(args: argparse.Namespace, *, ids: bool, nbest: int) -> Iterator[Writer]:
+def _open_outputs(
+    args: argparse.Namespace, journal: Journal, *, ids: bool, nbest: int
+) -> Iterator[Writer]:
     """What `--output` and `--jsonl` name."""
-    from legonn.search.files import Several, open_whole, open_writer
+    from legonn.search.files import Several, open_writer
     from legonn.search.jsonl import JsonLines
 
     with contextlib.ExitStack() as stack:
-        writers = [stack.enter_context(open_writer(args.output, ids=ids, nbest=nbest))]
+        texts = open_writer(args.output, ids=ids, nbest=nbest, open_file=journal.open)
+        writers = [stack.enter_context(texts)]
         if args.jsonl:
-            writers.append(JsonLines(stack.enter_context(open_whole(Path(args.jsonl)))))
+            file = stack.enter_context(journal.open(Path(args.jsonl)))
+            writers.append(JsonLines(file, first=journal.done + 1))
         yield Several(*writers)
 
 
@@ -201,7 +276,7 @@ def _read_input(args: argparse.Namespace) -> Lines | dict[str, Utterance] | None
         raise ConfigError(f"--times is for audio, and --input {path} is read as text: leave it out")
     if (path, args.output) == ("-", "-") and args.input_format != "kaldi":
         return None
-    return read_input(path, form=args.input_format, key_file=args.key_file)
+    return read_input(path, form=args.input_format, key_file=args.key_file, tolerant=True)
 
 
 def _overrides(args: argparse.Namespace) -> dict[str, Any]:
@@ -214,53 +289,69 @@ def _tell(messages: Iterable[str]) -> None:
         print(f"legonn decode: {message}", file=sys.stderr)
 
 
-def _decode_file(translator: Translator, lines: Lines, args: argparse.Namespace) -> None:
+def _decode_file(
+    translator: Translator, lines: Lines, args: argparse.Namespace, journal: Journal
+) -> int:
     from legonn.progress import Progress
     from legonn.search.notes import Notes
+    from legonn.search.reading import decode_lines
 
-    notes, options = Notes(), translator.options
+    options = translator.options
     with (
-        _open_outputs(args, ids=lines.ids is not None, nbest=options.nbest) as writer,
-        Progress(len(lines.texts)) as progress,
+        _open_outputs(args, journal, ids=lines.ids is not None, nbest=options.nbest) as writer,
+        Progress(len(lines.texts) - journal.done) as progress,
     ):
-        for window in lines.windows(BATCHES_PER_WINDOW * options.batch_size):
-            notes.look(translator, window)
-            writer.write(window.ids, translator.translate(window.texts, progress.add))
+        notes = Notes(longest=args.max_tokens, tell=progress.tell)
+        decode_lines(
+            translator,
+            lines,
+            size=BATCHES_PER_WINDOW * options.batch_size,
+            writer=writer,
+            notes=notes,
+            journal=journal,
+            progress=progress,
+        )
     _tell([*notes.warnings(), progress.summary()])
+    return 1 if notes.bad else 0
 
 
-def _decode_stream(translator: Translator, args: argparse.Namespace) -> None:
+def _decode_stream(translator: Translator, args: argparse.Namespace) -> int:
     from legonn.search.files import stream_lines
+    from legonn.search.journal import Journal
     from legonn.search.notes import Notes
+    from legonn.search.reading import decode_stream
 
-    notes = Notes()
-    with _open_outputs(args, ids=False, nbest=translator.options.nbest) as writer:
-        for arrived in stream_lines(sys.stdin.buffer):
-            notes.look(translator, arrived)
-            for part in arrived.windows(translator.options.batch_size):
-                writer.write(part.ids, translator.translate(part.texts))
+    nbest = translator.options.nbest
+    notes = Notes(longest=args.max_tokens, tell=lambda message: _tell([message]))
+    with _open_outputs(args, Journal(None, {}), ids=False, nbest=nbest) as writer:
+        decode_stream(translator, stream_lines(sys.stdin.buffer), writer=writer, notes=notes)
     _tell(notes.warnings())
+    return 1 if notes.bad else 0
 
 
 def _decode_sound(
-    transcriber: Transcriber, utterances: dict[str, Utterance], args: argparse.Namespace
+    transcriber: Transcriber,
+    utterances: dict[str, Utterance],
+    args: argparse.Namespace,
+    journal: Journal,
 ) -> int:
     from legonn.progress import Progress
-    from legonn.search.files import open_whole
     from legonn.search.listening import decode_recordings
 
+    options = transcriber.options
     with (
-        _open_outputs(args, ids=True, nbest=transcriber.options.nbest) as writer,
-        open_whole(Path(args.times)) if args.times else contextlib.nullcontext() as times,
-        Progress(len(utterances), unit="recording") as progress,
+        _open_outputs(args, journal, ids=True, nbest=options.nbest) as writer,
+        journal.open(Path(args.times)) if args.times else contextlib.nullcontext() as times,
+        Progress(len(utterances) - journal.done, unit="recording") as progress,
     ):
         tally = decode_recordings(
             transcriber,
-            utterances.values(),
+            list(utterances.values()),
             longest=args.max_seconds,
-            size=BATCHES_PER_WINDOW * transcriber.options.batch_size,
+            size=BATCHES_PER_WINDOW * options.batch_size,
             writer=writer,
             times=times,
+            journal=journal,
             progress=progress,
         )
     _tell([progress.summary(tally.seconds), *tally.messages(args.max_seconds)])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import IO
 
@@ -12,6 +12,7 @@ from legonn.audio.recordings import Utterance
 from legonn.progress import Progress
 from legonn.search import alignment
 from legonn.search.files import Writer
+from legonn.search.journal import Journal
 from legonn.search.translator import EMPTY, Hypothesis, Transcriber
 
 __all__ = ["Tally", "decode_recordings", "join", "transcribe_window"]
@@ -52,15 +53,18 @@ class Tally:
 
 def decode_recordings(
     transcriber: Transcriber,
-    utterances: Collection[Utterance],
+    utterances: Sequence[Utterance],
     *,
     longest: float,
     size: int,
     writer: Writer,
     times: IO[str] | None,
+    journal: Journal,
     progress: Progress,
 ) -> Tally:
     """Decode recordings and write what was found, in their order; a bad one gets an empty text, and is told.
+
+    Those that the journal has are left out, but counted.
 
     Parameters
     ----------
@@ -73,9 +77,10 @@ def decode_recordings(
     progress : Progress
         Told each recording.
     """
-    tally = Tally()
+    tally = Tally(**journal.facts)
+    left = utterances[journal.done :]
     rate = transcriber.sound.sample_rate
-    for window in ahead(windows(utterances, sample_rate=rate, longest=longest, size=size)):
+    for window in ahead(windows(left, sample_rate=rate, longest=longest, size=size)):
         for fault in filter(None, (one.fault for one in window)):
             progress.tell(f"warning: {fault}")
         found = transcribe_window(transcriber, window, progress.add)
@@ -84,6 +89,7 @@ def decode_recordings(
         if times is not None:
             times.writelines(_time_lines(window, found))
         tally.add(window)
+        journal.mark(len(window), **dataclasses.asdict(tally))
     return tally
 
 

@@ -195,9 +195,9 @@ class Translator(_Searcher):
         self.search([torch.from_numpy(row) for row in ids], results, on_done)
         return results
 
-    def unknown(self, line: str) -> list[str]:
-        """The tokens of a line that the source vocabulary lacks."""
-        return [token for token in self.codec.split(line) if token not in self._known]
+    def unknown(self, tokens: Iterable[str]) -> list[str]:
+        """Those of a line's tokens that the source vocabulary lacks."""
+        return [token for token in tokens if token not in self._known]
 
 
 def batches(lengths: Iterable[int], size: int) -> Iterator[list[int]]:

@@ -52,6 +52,31 @@ def test_every_line_that_is_not_utf8_is_named(tmp_path: Path) -> None:
     ]
 
 
+@pytest.mark.parametrize("kaldi", [False, True])
+def test_bad_lines_can_be_kept_as_empty_ones(tmp_path: Path, kaldi: bool) -> None:
+    path = tmp_path / ("text" if kaldi else "in")
+    keys = b"u1 ", b"u2 ", b"u3 "
+    lines = [b"gut\n", b"Gr\xfc\xdfe\n", b"ab\n"]
+    path.write_bytes(
+        b"".join(key + line for key, line in zip(keys, lines, strict=True))
+        if kaldi
+        else b"".join(lines)
+    )
+    read = read_input(str(path), tolerant=True)
+    assert list(read.texts) == ["gut", "", "ab"]
+    assert list(read.numbers) == [1, 2, 3]
+    assert read.faults == {2: f"not UTF-8 at byte {6 if kaldi else 3}"}
+    (part,) = list(read.part(1).windows(5))
+    assert (list(part.numbers), part.faults) == ([2, 3], read.faults)
+
+
+@pytest.mark.parametrize("line", [b"u\xff a\n", b"u1\xff\n", b" a\n"])
+def test_an_id_that_cannot_be_read_is_an_error_all_the_same(tmp_path: Path, line: bytes) -> None:
+    (tmp_path / "text").write_bytes(b"u0 a\n" + line)
+    with pytest.raises(DataError, match=r"text:2: (not UTF-8|no id)"):
+        read_input(str(tmp_path / "text"), tolerant=True)
+
+
 def test_keys_pick_lines_and_keep_their_numbers(tmp_path: Path) -> None:
     text, keys = tmp_path / "text", tmp_path / "keys"
     text.write_text("u1 a\nu2 b\nu3 c\n")
@@ -86,10 +111,10 @@ def test_a_stream_gives_whole_lines_as_they_come() -> None:
     assert [list(part.numbers) for part in parts] == [[1, 2], [3], [4]]
 
 
-def test_a_stream_names_the_line_that_is_not_utf8() -> None:
-    with pytest.raises(DataError) as caught:
-        list(stream_lines(io.BytesIO(b"a\n\xff\n")))
-    assert caught.value.items == ["<stdin>:2: not UTF-8 at byte 1"]
+def test_a_stream_keeps_the_line_that_is_not_utf8() -> None:
+    (part,) = stream_lines(io.BytesIO(b"a\n\xff\nb\n"))
+    assert list(part.texts) == ["a", "", "b"]
+    assert part.faults == {2: "not UTF-8 at byte 1"}
 
 
 def test_windows_split_everything_alike() -> None:

@@ -18,6 +18,7 @@ from legonn.progress import Progress
 from legonn.search import Hypothesis
 from legonn.search.alignment import Alignment
 from legonn.search.files import open_writer
+from legonn.search.journal import Journal
 from legonn.search.listening import Tally, decode_recordings, join, transcribe_window
 
 RATE = 4000
@@ -135,6 +136,7 @@ def test_recordings_are_written_in_their_order_with_times_and_faults(
             size=2,
             writer=writer,
             times=times,
+            journal=Journal(None, {}),
             progress=Progress(3, unit="recording", stream=log),
         )
     assert tally == Tally(total=3, bad=1, cut=1, seconds=10.0)

@@ -54,7 +54,7 @@ def test_an_empty_line_has_an_empty_translation(system: SimpleNamespace) -> None
 
 def test_unknown_tokens_are_named(system: SimpleNamespace) -> None:
     translator = Translator(system)
-    assert translator.unknown("ab c") == []
+    assert translator.unknown("abc") == []
     assert translator.unknown("aßbΩ") == ["ß", "Ω"]
 
 
