@@ -6,12 +6,17 @@ import argparse
 import contextlib
 import dataclasses
 import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from legonn.bin.system_options import add_system_options, check_system_options, load_system
+from legonn.bin.system_options import (
+    add_system_options,
+    check_system_options,
+    load_chain,
+    load_system,
+)
 from legonn.errors import ConfigError
 from legonn.search.options import MODES, DecodingOptions
 
@@ -19,6 +24,7 @@ if TYPE_CHECKING:
     from legonn.audio.recordings import Utterance
     from legonn.search.files import Lines, Writer
     from legonn.search.journal import Journal
+    from legonn.search.pool import Pool
     from legonn.search.translator import Transcriber, Translator
     from legonn.system import System
 
@@ -121,6 +127,14 @@ def get_parser() -> argparse.ArgumentParser:
         metavar="N",
         help="longest line of text that is decoded, in tokens (default: %(default)s)",
     )
+    group.add_argument(
+        "--num_processes",
+        type=int,
+        default=1,
+        metavar="N",
+        help="decode so many batches at a time, each on --num_threads threads, with a copy of the system (default: "
+        "%(default)s)",
+    )
     group.add_argument("--num_threads", type=int, default=1, help="(default: %(default)s)")
     group.add_argument("--ngpu", type=int, default=0, choices=(0, 1), help="(default: %(default)s)")
     return parser
@@ -173,10 +187,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the command."""
     parser = get_parser()
     args = parser.parse_args(argv)
-    if args.num_threads < 1:
-        parser.error(f"--num_threads {args.num_threads}: give at least 1")
-    if args.max_tokens < 1:
-        parser.error(f"--max_tokens {args.max_tokens}: give at least 1")
+    for name in ("num_threads", "num_processes", "max_tokens"):
+        if getattr(args, name) < 1:
+            parser.error(f"--{name} {getattr(args, name)}: give at least 1")
+    if args.num_processes > 1 and args.ngpu:
+        parser.error(f"--num_processes {args.num_processes}: a GPU is decoded on by one process")
     if args.resume and args.output == "-":
         parser.error("--resume true: name an --output; standard output can't be resumed")
     if args.jsonl == "-":
@@ -204,27 +219,43 @@ def main(argv: Sequence[str] | None = None) -> int:
     _tell(notes)
     if args.ngpu:
         system.chain.cuda()
-    aligned = args.jsonl is not None
-    if given is None:
-        return _decode_stream(Translator(system, options, aligned=aligned), args)
-    decode: Callable[[Journal], int]
-    if isinstance(given, dict):
-        folder = True
-        decode = partial(_decode_sound, Transcriber(system, options, aligned=aligned), given, args)
-    else:
-        folder = given.ids is not None
-        decode = partial(_decode_file, Translator(system, options, aligned=aligned), given, args)
-    check_output(args.output, ids=folder)
-    about = _about(system, options, given, args)
-    with open_journal(args.output, about, folder=folder, resume=args.resume) as journal:
+    with contextlib.ExitStack() as stack:
+        searched: dict[str, Any] = {"aligned": args.jsonl is not None}
+        if args.num_processes > 1:
+            searched["decode"] = stack.enter_context(_pool(args, options))
+        if given is None:
+            return _decode_stream(Translator(system, options, **searched), args)
+        if isinstance(given, dict):
+            folder = True
+            decode = partial(_decode_sound, Transcriber(system, options, **searched), given)
+        else:
+            folder = given.ids is not None
+            decode = partial(_decode_file, Translator(system, options, **searched), given)
+        check_output(args.output, ids=folder)
+        about = _about(system, options, given, args)
+        journal = stack.enter_context(
+            open_journal(args.output, about, folder=folder, resume=args.resume)
+        )
         if journal.status is not None:
             _tell([f"--resume true: {args.output} is complete; nothing to do"])
             return journal.status
         if journal.done:
             _tell([f"--resume true: {journal.done} inputs are done"])
-        status = decode(journal)
+        status = decode(args, journal)
         journal.end(status)
     return status
+
+
+def _pool(args: argparse.Namespace, options: DecodingOptions) -> Pool:
+    from legonn.search.pool import Pool
+
+    return Pool(
+        partial(load_chain, args),
+        options,
+        aligned=args.jsonl is not None,
+        processes=args.num_processes,
+        threads=args.num_threads,
+    )
 
 
 def _about(

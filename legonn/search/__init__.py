@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from legonn.search.beam import BeamSearch, Found
     from legonn.search.ctc_prefix import CTCPrefixScorer
     from legonn.search.options import MODES, DecodingOptions
+    from legonn.search.pool import Pool
     from legonn.search.strategies import decode_batch
     from legonn.search.translator import Hypothesis, Transcriber, Translator
 
@@ -19,6 +20,7 @@ __all__ = [
     "DecodingOptions",
     "Found",
     "Hypothesis",
+    "Pool",
     "Transcriber",
     "Translator",
     "decode_batch",
@@ -30,6 +32,7 @@ _HOMES = {
     "BeamSearch": "beam",
     "Found": "beam",
     "CTCPrefixScorer": "ctc_prefix",
+    "Pool": "pool",
     "decode_batch": "strategies",
     "Hypothesis": "translator",
     "Transcriber": "translator",

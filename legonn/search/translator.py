@@ -64,6 +64,9 @@ class Hypothesis:
 EMPTY = Hypothesis(text="", tokens=(), ids=(), score=0.0, scores={})
 
 
+BatchDecoder = Callable[[Sequence[Sequence[Tensor]]], Iterable[list[list[Found]]]]
+
+
 class _Searcher:
     """What reading and hearing share: the system, and what is made of what was found.
 
@@ -75,6 +78,9 @@ class _Searcher:
         How.
     aligned : bool
         Whether hypotheses tell where in the last interface their tokens are.
+    decode : callable, optional
+        Takes batches of inputs (T,), short ones first, and gives the hypotheses of each batch, such as a `Pool` that
+        has the same options; by default the system's chain does.
     """
 
     def __init__(
@@ -83,10 +89,12 @@ class _Searcher:
         options: DecodingOptions | None = None,
         *,
         aligned: bool = False,
+        decode: BatchDecoder | None = None,
     ) -> None:
         self.system = system
         self.options = options or DecodingOptions()
         self.aligned = aligned
+        self.decode = decode or self.decode_here
         system.chain.eval()
         strategy_for(system.chain, self.options)  # say now what can't be done
 
@@ -97,16 +105,17 @@ class _Searcher:
         on_done: Callable[[int], None],
     ) -> None:
         """Inputs (T,) -> hypotheses, put into `results`; those of similar length together, empty ones left out."""
-        for places in batches(map(len, sources), self.options.batch_size):
-            found = decode_batch(
-                self.system.chain,
-                [sources[i] for i in places],
-                self.options,
-                aligned=self.aligned,
-            )
+        parts = list(batches(map(len, sources), self.options.batch_size))
+        decoded = self.decode([[sources[i] for i in places] for places in parts])
+        for places, found in zip(parts, decoded, strict=True):
             for place, hypotheses in zip(places, found, strict=True):
                 results[place] = [self._readable(one) for one in hypotheses]
             on_done(len(places))
+
+    def decode_here(self, parts: Sequence[Sequence[Tensor]]) -> Iterator[list[list[Found]]]:
+        """Batches of inputs (T,) -> the hypotheses of each batch."""
+        for sources in parts:
+            yield decode_batch(self.system.chain, sources, self.options, aligned=self.aligned)
 
     def _readable(self, found: Found) -> Hypothesis:
         target = self.system.target

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import re
 import subprocess
 import sys
@@ -338,6 +339,8 @@ def test_help_imports_nothing_heavy() -> None:
         (["--jsonl", "-"], "--jsonl -: name a file"),
         (["--resume", "true"], "--resume true: name an --output"),
         (["--resume", "yes"], "'yes': give true or false"),
+        (["--num_processes", "0"], "--num_processes 0: give at least 1"),
+        (["--num_processes", "2", "--ngpu", "1"], "--num_processes 2: a GPU is decoded on by one"),
         (["--max_tokens", "0"], "--max_tokens 0: give at least 1"),
         (["--num_threads", "0"], "--num_threads 0: give at least 1"),
         (["--ngpu", "1"], "--ngpu 1: PyTorch finds no GPU here"),
@@ -360,6 +363,41 @@ def test_options_that_cannot_be_are_one_message(
     except SystemExit as error:  # argparse's own
         status = int(error.code or 0)
     assert status == 2 and message in capsys.readouterr().err
+
+
+# ---- Several processes -----------------------------------------------------------------------------
+
+
+def test_several_processes_write_what_one_does(
+    experiment: Path, ears: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    source = tmp_path / "text"
+    source.write_text("".join(f"{line}\n" for line in RESUMED))
+    arguments = ["--system", str(experiment), "--input", str(source), "--mode", "joint"]
+    arguments += ["--batch_size", "2", "--nbest", "2"]
+    written = []
+    for processes in ("1", "2"):
+        folder = tmp_path / processes
+        outputs = ["--output", str(folder), "--jsonl", str(folder / "all.jsonl")]
+        assert main([*arguments, *outputs, "--num_processes", processes]) == 1
+        written.append(contents(folder))
+    assert written[0] == written[1]
+    assert len(written[0]) == 7
+    assert len(set(written[0]["1best_recog/text"].splitlines())) == 40
+
+
+def test_an_error_of_a_process_is_one_message(
+    experiment: Path,
+    tmp_path: Path,
+    capfd: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("legonn.bin.decode.load_chain", os._exit)
+    (tmp_path / "in").write_text("ab\n")
+    command = ["--system", str(experiment), "--input", str(tmp_path / "in"), "--num_processes", "2"]
+    assert run(main, command) == 2
+    (line,) = capfd.readouterr().err.splitlines()
+    assert line.startswith("legonn decode: error: a decoding process ")
 
 
 # ---- Speech ----------------------------------------------------------------------------------------

@@ -1,0 +1,137 @@
+"""Several processes that decode batches, each with a copy of the system."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from functools import partial
+from types import TracebackType
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from legonn.chain import Chain
+from legonn.errors import LegonnError
+from legonn.search.beam import Found
+from legonn.search.options import DecodingOptions
+from legonn.search.strategies import decode_batch
+
+__all__ = ["Pool"]
+
+Results = list[list[Found]]
+
+
+class Pool:
+    """Decodes batches in processes of its own; what it gives doesn't depend on how many there are.
+
+    Parameters
+    ----------
+    load : callable
+        Gives the chain; called in each process, so it must be picklable.
+    options : DecodingOptions
+        How.
+    aligned : bool
+        See `decode_batch`.
+    processes, threads : int
+        How many processes; threads of each.
+    """
+
+    def __init__(
+        self,
+        load: Callable[[], Chain],
+        options: DecodingOptions,
+        *,
+        aligned: bool = False,
+        processes: int,
+        threads: int = 1,
+    ) -> None:
+        self.executor = ProcessPoolExecutor(
+            processes,
+            # A fork would inherit PyTorch's threads in whatever state they are.
+            mp_context=multiprocessing.get_context("spawn"),
+            initializer=_begin,
+            initargs=(load, options, aligned, threads),
+        )
+
+    def __enter__(self) -> Pool:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.executor.shutdown(cancel_futures=True)
+
+    def __call__(self, batches: Sequence[Sequence[Tensor]]) -> Iterator[Results]:
+        """Inputs (T,) in batches, short ones first -> the hypotheses of each batch, in their order.
+
+        Raises
+        ------
+        LegonnError
+            When a process fails, or dies.
+        """
+        futures: list[Future[Results]] = []
+        try:
+            # The longest first, so that no process is left with one when the others have done.
+            for batch in reversed(batches):
+                futures.append(self.executor.submit(_decode, [one.numpy() for one in batch]))
+            for future in reversed(futures):
+                yield future.result()
+        except LegonnError:
+            raise
+        except BrokenProcessPool as error:
+            raise LegonnError(
+                "a decoding process died, perhaps for want of memory: give fewer --num_processes, or a smaller "
+                "--batch_size"
+            ) from error
+        except Exception as error:
+            raise LegonnError(
+                f"a decoding process failed: {type(error).__name__}: {error}"
+            ) from error
+
+
+_decoder: Callable[[list[Tensor]], Results]  # of a process of the pool
+
+
+def _begin(
+    load: Callable[[], Chain], options: DecodingOptions, aligned: bool, threads: int
+) -> None:
+    """Make a process ready; what goes wrong here is told with the first batch."""
+    global _decoder
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # an interrupt is the parent's
+    threading.Thread(target=_leave_with_parent, daemon=True).start()
+    torch.set_num_threads(threads)
+    try:
+        _decoder = partial(_decode_with, load().eval(), options, aligned)
+    except Exception as error:
+        _decoder = partial(_raise, error)
+
+
+def _leave_with_parent() -> None:
+    """A parent that was killed tells nobody."""
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+    parent.join()
+    os._exit(1)
+
+
+def _decode(sources: Sequence[Any]) -> Results:
+    return _decoder([torch.from_numpy(one) for one in sources])
+
+
+def _decode_with(
+    chain: Chain, options: DecodingOptions, aligned: bool, sources: list[Tensor]
+) -> Results:
+    return decode_batch(chain, sources, options, aligned=aligned)
+
+
+def _raise(error: Exception, sources: list[Tensor]) -> Results:
+    raise error
