@@ -85,6 +85,8 @@ OPTION_HELP = {
     "ctc_beam_ratio": "and X * beam_size of CTC's choice; in ctc_beam and rescore so many of each position",
     "patience": "done when X * beam_size hypotheses are; 0: when no better one can come",
     "batch_size": "inputs of similar length searched together",
+    "batch_tokens": "most of them by memory: positions of the longest x beam_size x inputs; 0: no such limit. Where "
+    "memory runs out all the same a batch is decoded in halves",
     "precision": "fp32, bf16, or auto: bf16 where the processor is fast at it",
 }
 # Inputs read ahead are sorted by length within such a window, then written in their own order.
@@ -220,7 +222,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     if args.ngpu:
         system.chain.cuda()
     with contextlib.ExitStack() as stack:
-        searched: dict[str, Any] = {"aligned": args.jsonl is not None}
+        searched: dict[str, Any] = {"aligned": args.jsonl is not None, "tell": _tell_one}
         if args.num_processes > 1:
             searched["decode"] = stack.enter_context(_pool(args, options))
         if given is None:
@@ -255,6 +257,7 @@ def _pool(args: argparse.Namespace, options: DecodingOptions) -> Pool:
         aligned=args.jsonl is not None,
         processes=args.num_processes,
         threads=args.num_threads,
+        tell=_tell_one,
     )
 
 
@@ -315,6 +318,10 @@ def _overrides(args: argparse.Namespace) -> dict[str, Any]:
     return {name: getattr(args, name) for name in names if getattr(args, name) is not None}
 
 
+def _tell_one(message: str) -> None:
+    _tell([message])
+
+
 def _tell(messages: Iterable[str]) -> None:
     for message in messages:
         print(f"legonn decode: {message}", file=sys.stderr)
@@ -353,7 +360,7 @@ def _decode_stream(translator: Translator, args: argparse.Namespace) -> int:
     from legonn.search.reading import decode_stream
 
     nbest = translator.options.nbest
-    notes = Notes(longest=args.max_tokens, tell=lambda message: _tell([message]))
+    notes = Notes(longest=args.max_tokens, tell=_tell_one)
     with _open_outputs(args, Journal(None, {}), ids=False, nbest=nbest) as writer:
         decode_stream(translator, stream_lines(sys.stdin.buffer), writer=writer, notes=notes)
     _tell(notes.warnings())

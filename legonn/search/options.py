@@ -49,6 +49,8 @@ class DecodingOptions:
         then. 1 takes two thirds of the time and finds a little worse, 3 four fifths and on captions the same.
     batch_size : int
         Inputs of similar length that are searched together; changes the speed, not the result.
+    batch_tokens : int
+        Most of them by memory: positions of the longest times `beam_size` times inputs; 0: no such limit.
     precision : {"fp32", "bf16", "auto"}
         Of the matrix products.
     """
@@ -64,6 +66,7 @@ class DecodingOptions:
     ctc_beam_ratio: float = 6.0
     patience: float = 0.0
     batch_size: int = 32
+    batch_tokens: int = 0
     precision: str = "fp32"
 
     def __post_init__(self) -> None:
@@ -79,11 +82,17 @@ class DecodingOptions:
             ("ctc_beam_ratio", 0 <= self.ctc_beam_ratio < math.inf, "it must be at least 0"),
             ("patience", 0 <= self.patience < math.inf, "it must be at least 0"),
             ("batch_size", self.batch_size >= 1, "it must be at least 1"),
+            ("batch_tokens", self.batch_tokens >= 0, "it must be at least 0"),
             ("precision", self.precision in ("fp32", "bf16", "auto"), "legal are fp32, bf16, auto"),
         ]  # fmt: skip
         for name, legal, remedy in checks:
             if not legal:
                 raise ConfigError(f"{name} is {getattr(self, name)!r}; {remedy}")
+
+    @property
+    def hypotheses(self) -> int:
+        """How many of an input are in memory at once."""
+        return 1 if self.mode in ("greedy", "ctc_greedy") else self.beam_size
 
     def limits(self, positions: int) -> tuple[int, int]:
         """Fewest and most tokens for an input of K = `positions`, `<eos>` not counted."""

@@ -6,6 +6,7 @@ import multiprocessing
 import os
 import signal
 import threading
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
@@ -19,6 +20,7 @@ from torch import Tensor
 from legonn.chain import Chain
 from legonn.errors import LegonnError
 from legonn.search.beam import Found
+from legonn.search.memory import Halving
 from legonn.search.options import DecodingOptions
 from legonn.search.strategies import decode_batch
 
@@ -40,6 +42,8 @@ class Pool:
         See `decode_batch`.
     processes, threads : int
         How many processes; threads of each.
+    tell : callable
+        Told once when memory runs out, and batches are halved.
     """
 
     def __init__(
@@ -50,7 +54,9 @@ class Pool:
         aligned: bool = False,
         processes: int,
         threads: int = 1,
+        tell: Callable[[str], None] = warnings.warn,
     ) -> None:
+        self.tell: Callable[[str], None] | None = tell
         self.executor = ProcessPoolExecutor(
             processes,
             # A fork would inherit PyTorch's threads in whatever state they are.
@@ -78,13 +84,17 @@ class Pool:
         LegonnError
             When a process fails, or dies.
         """
-        futures: list[Future[Results]] = []
+        futures: list[Future[tuple[Results, list[str]]]] = []
         try:
             # The longest first, so that no process is left with one when the others have done.
             for batch in reversed(batches):
                 futures.append(self.executor.submit(_decode, [one.numpy() for one in batch]))
             for future in reversed(futures):
-                yield future.result()
+                found, messages = future.result()
+                if messages and self.tell is not None:
+                    self.tell(messages[0])
+                    self.tell = None
+                yield found
         except LegonnError:
             raise
         except BrokenProcessPool as error:
@@ -98,7 +108,9 @@ class Pool:
             ) from error
 
 
-_decoder: Callable[[list[Tensor]], Results]  # of a process of the pool
+# Of a process of the pool.
+_decoder: Callable[[list[Tensor]], Results]
+_messages: list[str] = []
 
 
 def _begin(
@@ -110,7 +122,8 @@ def _begin(
     threading.Thread(target=_leave_with_parent, daemon=True).start()
     torch.set_num_threads(threads)
     try:
-        _decoder = partial(_decode_with, load().eval(), options, aligned)
+        decode = partial(_decode_with, load().eval(), options, aligned)
+        _decoder = Halving(decode, _messages.append)
     except Exception as error:
         _decoder = partial(_raise, error)
 
@@ -123,12 +136,13 @@ def _leave_with_parent() -> None:
     os._exit(1)
 
 
-def _decode(sources: Sequence[Any]) -> Results:
-    return _decoder([torch.from_numpy(one) for one in sources])
+def _decode(sources: Sequence[Any]) -> tuple[Results, list[str]]:
+    """The hypotheses of a batch, and what is to be told of it."""
+    return _decoder([torch.from_numpy(one) for one in sources]), _messages
 
 
 def _decode_with(
-    chain: Chain, options: DecodingOptions, aligned: bool, sources: list[Tensor]
+    chain: Chain, options: DecodingOptions, aligned: bool, sources: Sequence[Tensor]
 ) -> Results:
     return decode_batch(chain, sources, options, aligned=aligned)
 

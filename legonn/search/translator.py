@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -14,6 +15,7 @@ from legonn.chain import Chain
 from legonn.errors import ConfigError
 from legonn.search.alignment import Alignment
 from legonn.search.beam import Found
+from legonn.search.memory import Halving, batches, positions
 from legonn.search.options import DecodingOptions
 from legonn.search.strategies import decode_batch, strategy_for
 from legonn.tokenizer import TextCodec
@@ -81,6 +83,8 @@ class _Searcher:
     decode : callable, optional
         Takes batches of inputs (T,), short ones first, and gives the hypotheses of each batch, such as a `Pool` that
         has the same options; by default the system's chain does.
+    tell : callable
+        Told when memory runs out, and batches are halved.
     """
 
     def __init__(
@@ -90,11 +94,13 @@ class _Searcher:
         *,
         aligned: bool = False,
         decode: BatchDecoder | None = None,
+        tell: Callable[[str], None] = warnings.warn,
     ) -> None:
         self.system = system
         self.options = options or DecodingOptions()
         self.aligned = aligned
         self.decode = decode or self.decode_here
+        self.halving = Halving(self._decode, tell)
         system.chain.eval()
         strategy_for(system.chain, self.options)  # say now what can't be done
 
@@ -105,7 +111,7 @@ class _Searcher:
         on_done: Callable[[int], None],
     ) -> None:
         """Inputs (T,) -> hypotheses, put into `results`; those of similar length together, empty ones left out."""
-        parts = list(batches(map(len, sources), self.options.batch_size))
+        parts = self.batches([len(source) for source in sources])
         decoded = self.decode([[sources[i] for i in places] for places in parts])
         for places, found in zip(parts, decoded, strict=True):
             for place, hypotheses in zip(places, found, strict=True):
@@ -114,8 +120,16 @@ class _Searcher:
 
     def decode_here(self, parts: Sequence[Sequence[Tensor]]) -> Iterator[list[list[Found]]]:
         """Batches of inputs (T,) -> the hypotheses of each batch."""
-        for sources in parts:
-            yield decode_batch(self.system.chain, sources, self.options, aligned=self.aligned)
+        return map(self.halving, parts)
+
+    def _decode(self, sources: Sequence[Tensor]) -> list[list[Found]]:
+        return decode_batch(self.system.chain, sources, self.options, aligned=self.aligned)
+
+    def batches(self, lengths: Sequence[int]) -> list[list[int]]:
+        """Places of what is searched together, of inputs so long in tokens or samples."""
+        costs = [self.options.hypotheses * count for count in positions(self.system.chain, lengths)]
+        budget = self.options.batch_tokens
+        return list(batches(lengths, self.options.batch_size, costs=costs, budget=budget))
 
     def _readable(self, found: Found) -> Hypothesis:
         target = self.system.target
@@ -207,10 +221,3 @@ class Translator(_Searcher):
     def unknown(self, tokens: Iterable[str]) -> list[str]:
         """Those of a line's tokens that the source vocabulary lacks."""
         return [token for token in tokens if token not in self._known]
-
-
-def batches(lengths: Iterable[int], size: int) -> Iterator[list[int]]:
-    """Places of similar length, at most `size` together, short ones first; length 0 is left out."""
-    known = list(lengths)
-    places = sorted((i for i, length in enumerate(known) if length), key=known.__getitem__)
-    yield from (places[i : i + size] for i in range(0, len(places), size))

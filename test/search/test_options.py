@@ -71,6 +71,7 @@ def test_what_is_no_configuration(tmp_path: Path, content: str) -> None:
         ({"maxlenratio": float("nan")}, "maxlenratio is nan; it must be finite"),
         ({"minlenratio": float("inf")}, "minlenratio is inf; it must be finite"),
         ({"batch_size": 0}, "batch_size is 0; it must be at least 1"),
+        ({"batch_tokens": -1}, "batch_tokens is -1; it must be at least 0"),
         ({"precision": "fp16"}, "precision is 'fp16'; legal are fp32, bf16, auto"),
     ],
 )
