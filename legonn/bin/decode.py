@@ -87,7 +87,8 @@ OPTION_HELP = {
     "batch_size": "inputs of similar length searched together",
     "batch_tokens": "most of them by memory: positions of the longest x beam_size x inputs; 0: no such limit. Where "
     "memory runs out all the same a batch is decoded in halves",
-    "precision": "fp32, bf16, or auto: bf16 where the processor is fast at it",
+    "precision": "fp32, bf16, int8 (weights and inputs of linear layers, on a CPU), or auto: bf16 where the processor "
+    "is fast at it",
 }
 # Inputs read ahead are sorted by length within such a window, then written in their own order.
 BATCHES_PER_WINDOW = 16

@@ -119,7 +119,7 @@ class Journal:
         if self.path is None:
             return
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        lines = [{"version": VERSION, "about": self.about}]
+        lines: list[dict[str, Any]] = [{"version": VERSION, "about": self.about}]
         if self.done:
             lines.append({"done": self.done, "sizes": self.sizes, "facts": self.facts})
         temporary = self.path.with_name(f"{self.path.name}.tmp")

@@ -13,6 +13,7 @@ from legonn.errors import ConfigError
 __all__ = ["MODES", "DecodingOptions"]
 
 MODES = ("attention", "joint", "greedy", "ctc_greedy", "ctc_beam", "rescore")
+PRECISIONS = ("fp32", "bf16", "int8", "auto")
 
 
 @dataclass(frozen=True)
@@ -51,8 +52,8 @@ class DecodingOptions:
         Inputs of similar length that are searched together; changes the speed, not the result.
     batch_tokens : int
         Most of them by memory: positions of the longest times `beam_size` times inputs; 0: no such limit.
-    precision : {"fp32", "bf16", "auto"}
-        Of the matrix products.
+    precision : {"fp32", "bf16", "int8", "auto"}
+        Of the matrix products. int8: weights and inputs of linear layers as 8-bit integers, on a CPU.
     """
 
     mode: str = "attention"
@@ -83,7 +84,7 @@ class DecodingOptions:
             ("patience", 0 <= self.patience < math.inf, "it must be at least 0"),
             ("batch_size", self.batch_size >= 1, "it must be at least 1"),
             ("batch_tokens", self.batch_tokens >= 0, "it must be at least 0"),
-            ("precision", self.precision in ("fp32", "bf16", "auto"), "legal are fp32, bf16, auto"),
+            ("precision", self.precision in PRECISIONS, f"legal are {', '.join(PRECISIONS)}"),
         ]  # fmt: skip
         for name, legal, remedy in checks:
             if not legal:

@@ -22,7 +22,7 @@ from legonn.errors import LegonnError
 from legonn.search.beam import Found
 from legonn.search.memory import Halving
 from legonn.search.options import DecodingOptions
-from legonn.search.strategies import decode_batch
+from legonn.search.strategies import decode_batch, prepare
 
 __all__ = ["Pool"]
 
@@ -122,7 +122,7 @@ def _begin(
     threading.Thread(target=_leave_with_parent, daemon=True).start()
     torch.set_num_threads(threads)
     try:
-        decode = partial(_decode_with, load().eval(), options, aligned)
+        decode = partial(_decode_with, prepare(load(), options), options, aligned)
         _decoder = Halving(decode, _messages.append)
     except Exception as error:
         _decoder = partial(_raise, error)

@@ -12,6 +12,7 @@ from torch.nn.utils.rnn import pad_sequence
 
 from legonn.chain import Chain, Encoded
 from legonn.errors import ConfigError
+from legonn.int8 import Int8Linear, quantised
 from legonn.interface import Marginals
 from legonn.layers import padding_mask
 from legonn.precision import autocast, resolve_precision
@@ -32,6 +33,7 @@ __all__ = [
     "Rescore",
     "Strategy",
     "decode_batch",
+    "prepare",
     "strategy_for",
 ]
 
@@ -268,6 +270,19 @@ def strategy_for(chain: Chain, options: DecodingOptions) -> Strategy:
     return strategy(chain, options)
 
 
+def prepare(chain: Chain, options: DecodingOptions) -> Chain:
+    """The chain that `decode_batch` is given: in evaluation mode; for precision int8 a copy of integers.
+
+    Raises
+    ------
+    ConfigError
+        If the options can't be had of it.
+    """
+    strategy_for(chain, options)
+    chain.eval()
+    return quantised(chain) if options.precision == "int8" else chain
+
+
 @torch.inference_mode()
 def decode_batch(
     chain: Chain, sources: Sequence[Tensor], options: DecodingOptions, *, aligned: bool = False
@@ -277,7 +292,7 @@ def decode_batch(
     Parameters
     ----------
     chain : Chain
-        In evaluation mode.
+        As `prepare` gives it for these options.
     sources : sequence of Tensor
         Ids or samples (T,) each, on any device; T at least 1.
     options : DecodingOptions
@@ -290,9 +305,12 @@ def decode_batch(
     list of list of Found
         For each input its hypotheses, the best first.
     """
+    if (options.precision == "int8") != isinstance(chain.decoder.output, Int8Linear):
+        raise ValueError(f"the chain isn't prepared for precision {options.precision}")
     strategy = strategy_for(chain, options)
     device = chain.decoder.embedding.weight.device
-    with autocast(device, resolve_precision(options.precision, device)):
+    rest = "fp32" if options.precision == "int8" else options.precision
+    with autocast(device, resolve_precision(rest, device)):
         encoded = _encode(chain, [source.to(device) for source in sources])
         found = strategy(encoded)
     return _with_alignments(found, encoded) if aligned and encoded.marginals else found

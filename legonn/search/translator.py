@@ -17,7 +17,7 @@ from legonn.search.alignment import Alignment
 from legonn.search.beam import Found
 from legonn.search.memory import Halving, batches, positions
 from legonn.search.options import DecodingOptions
-from legonn.search.strategies import decode_batch, strategy_for
+from legonn.search.strategies import decode_batch, prepare
 from legonn.tokenizer import TextCodec
 
 __all__ = ["Hypothesis", "SearchedSystem", "Transcriber", "Translator"]
@@ -101,8 +101,7 @@ class _Searcher:
         self.aligned = aligned
         self.decode = decode or self.decode_here
         self.halving = Halving(self._decode, tell)
-        system.chain.eval()
-        strategy_for(system.chain, self.options)  # say now what can't be done
+        self.chain = prepare(system.chain, self.options)  # says now what can't be done
 
     def search(
         self,
@@ -123,11 +122,11 @@ class _Searcher:
         return map(self.halving, parts)
 
     def _decode(self, sources: Sequence[Tensor]) -> list[list[Found]]:
-        return decode_batch(self.system.chain, sources, self.options, aligned=self.aligned)
+        return decode_batch(self.chain, sources, self.options, aligned=self.aligned)
 
     def batches(self, lengths: Sequence[int]) -> list[list[int]]:
         """Places of what is searched together, of inputs so long in tokens or samples."""
-        costs = [self.options.hypotheses * count for count in positions(self.system.chain, lengths)]
+        costs = [self.options.hypotheses * count for count in positions(self.chain, lengths)]
         budget = self.options.batch_tokens
         return list(batches(lengths, self.options.batch_size, costs=costs, budget=budget))
 

@@ -386,6 +386,17 @@ def test_several_processes_write_what_one_does(
     assert len(set(written[0]["1best_recog/text"].splitlines())) == 40
 
 
+@pytest.mark.parametrize("processes", ["1", "2"])
+def test_int8_of_one_process_and_of_several(
+    experiment: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], processes: str
+) -> None:
+    (tmp_path / "in").write_text("abc\ncab\nb\n")
+    command = ["--system", str(experiment), "--input", str(tmp_path / "in"), "--precision", "int8"]
+    assert main([*command, "--num_processes", processes]) == 0
+    found = System.load(experiment).translate(["abc", "cab", "b"], precision="int8")
+    assert capsys.readouterr().out == "".join(f"{one.text}\n" for one in found)
+
+
 def test_an_error_of_a_process_is_one_message(
     experiment: Path,
     tmp_path: Path,

@@ -57,7 +57,7 @@ def test_a_wide_beam_has_every_output_with_its_probability(seed: int, positions:
 
 def plain_search(log_probs: Tensor, beam_size: int) -> dict[tuple[int, ...], float]:
     """The textbook's, one utterance, prefixes in a dictionary: probabilities of paths that end in a token, in blank."""
-    prefixes = {(): (0.0, 1.0)}
+    prefixes: dict[tuple[int, ...], tuple[float, float]] = {(): (0.0, 1.0)}
     for row in log_probs.exp().tolist():
         longer: dict[tuple[int, ...], list[float]] = defaultdict(lambda: [0.0, 0.0])
         for prefix, (in_token, in_blank) in prefixes.items():
@@ -65,9 +65,9 @@ def plain_search(log_probs: Tensor, beam_size: int) -> dict[tuple[int, ...], flo
             for token in (A, B):
                 if prefix[-1:] == (token,):
                     longer[prefix][0] += in_token * row[token]
-                    longer[(*prefix, token)][0] += in_blank * row[token]
+                    longer[prefix + (token,)][0] += in_blank * row[token]
                 else:
-                    longer[(*prefix, token)][0] += (in_token + in_blank) * row[token]
+                    longer[prefix + (token,)][0] += (in_token + in_blank) * row[token]
         best = sorted(longer, key=lambda prefix: -sum(longer[prefix]))[:beam_size]
         prefixes = {prefix: (longer[prefix][0], longer[prefix][1]) for prefix in best}
     return {prefix: math.log(sum(both)) for prefix, both in prefixes.items()}

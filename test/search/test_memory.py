@@ -54,7 +54,7 @@ def test_positions_of_sound_are_of_states() -> None:
         {**config, "decoder_conf": {**part, "layers": 1}}, source_size=0, target_size=7
     ).eval()
     samples = [16000, 48000]
-    states, counts = chain.encoder.hear(torch.zeros(2, 48000), torch.tensor(samples))  # type: ignore[operator, union-attr]
+    states, counts = chain.encoder.hear(torch.zeros(2, 48000), torch.tensor(samples))
     assert positions(chain, samples) == counts.tolist()
     assert states.size(1) == max(counts.tolist())
 

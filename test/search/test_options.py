@@ -72,7 +72,7 @@ def test_what_is_no_configuration(tmp_path: Path, content: str) -> None:
         ({"minlenratio": float("inf")}, "minlenratio is inf; it must be finite"),
         ({"batch_size": 0}, "batch_size is 0; it must be at least 1"),
         ({"batch_tokens": -1}, "batch_tokens is -1; it must be at least 0"),
-        ({"precision": "fp16"}, "precision is 'fp16'; legal are fp32, bf16, auto"),
+        ({"precision": "fp16"}, "precision is 'fp16'; legal are fp32, bf16, int8, auto"),
     ],
 )
 def test_illegal_values(values: dict[str, object], message: str) -> None:

@@ -13,6 +13,7 @@ from legonn.errors import ConfigError
 from legonn.factory import build_chain
 from legonn.search import MODES, DecodingOptions, decode_batch
 from legonn.search.alignment import align
+from legonn.search.strategies import prepare
 
 MakeChain = Callable[..., Chain]
 
@@ -56,6 +57,35 @@ def test_bf16_is_near_fp32(make_chain: MakeChain) -> None:
     ]
     assert found[0].score == pytest.approx(found[1].score, abs=0.05)
     assert found[0].score != found[1].score
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_int8_gives_each_input_what_it_gives_alone(make_chain: MakeChain, mode: str) -> None:
+    chain = make_chain()
+    rows = torch.randint(2, 6, (6, 7), generator=torch.Generator().manual_seed(0))
+    sources = [row[:length] for row, length in zip(rows, (3, 7, 1, 5, 7, 2), strict=True)]
+    options = DecodingOptions(mode=mode, beam_size=3, precision="int8")
+    prepared = prepare(chain, options)
+    together = decode_batch(prepared, sources, options)
+    single = [decode_batch(prepared, [source], options)[0] for source in sources]
+    assert [found[0].ids for found in together] == [found[0].ids for found in single]
+    exact = decode_batch(chain, sources, DecodingOptions(mode=mode, beam_size=3))
+    assert all(one[0].score != other[0].score for one, other in zip(together, exact, strict=True))
+
+
+def test_int8_is_near_fp32(make_chain: MakeChain) -> None:
+    chain = make_chain()
+    source = torch.randint(2, 6, (8, 7), generator=torch.Generator().manual_seed(0))
+    fp32, int8 = (
+        one.encode(source, torch.full((8,), 7)).marginals[-1].probs()
+        for one in (chain, prepare(chain, DecodingOptions(precision="int8")))
+    )
+    assert 0 < (fp32 - int8).abs().mean().item() < 0.01
+
+
+def test_a_chain_must_be_prepared_for_int8(make_chain: MakeChain) -> None:
+    with pytest.raises(ValueError, match="isn't prepared for precision int8"):
+        decode_batch(make_chain(), [torch.tensor([2])], DecodingOptions(precision="int8"))
 
 
 @pytest.mark.parametrize("encoder", ["speech", "conformer"])

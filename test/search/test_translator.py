@@ -60,7 +60,8 @@ def test_a_budget_of_positions_makes_smaller_batches(
 def test_batches_are_halved_where_memory_runs_out_with_one_warning(
     system: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    inner, told = translator_module.decode_batch, []
+    inner = translator_module.decode_batch
+    told: list[str] = []
 
     def starved(chain: Chain, sources: Any, *others: Any, **options: Any) -> Any:
         if len(sources) > 2:
@@ -92,6 +93,13 @@ def test_unknown_tokens_are_named(system: SimpleNamespace) -> None:
     translator = Translator(system)
     assert translator.unknown("abc") == []
     assert translator.unknown("aßbΩ") == ["ß", "Ω"]
+
+
+def test_int8_leaves_the_system_as_it_is(system: SimpleNamespace) -> None:
+    before = Translator(system).translate(LINES)
+    rounded = Translator(system, DecodingOptions(precision="int8")).translate(LINES)
+    assert Translator(system).translate(LINES) == before
+    assert rounded[0][0].score != before[0][0].score
 
 
 def test_dropout_is_off(system: SimpleNamespace) -> None:
