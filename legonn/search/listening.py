@@ -13,9 +13,10 @@ from legonn.progress import Progress
 from legonn.search import alignment
 from legonn.search.files import Writer
 from legonn.search.journal import Journal
+from legonn.search.pipeline import Begun, pipelined
 from legonn.search.translator import EMPTY, Hypothesis, Transcriber
 
-__all__ = ["Tally", "decode_recordings", "join", "transcribe_window"]
+__all__ = ["Tally", "begin_window", "decode_recordings", "join"]
 
 
 @dataclass
@@ -80,10 +81,14 @@ def decode_recordings(
     tally = Tally(**journal.facts)
     left = utterances[journal.done :]
     rate = transcriber.sound.sample_rate
-    for window in ahead(windows(left, sample_rate=rate, longest=longest, size=size)):
+
+    def begin(window: Sequence[Heard]) -> Begun[list[list[list[Hypothesis]]]]:
         for fault in filter(None, (one.fault for one in window)):
             progress.tell(f"warning: {fault}")
-        found = transcribe_window(transcriber, window, progress.add)
+        return begin_window(transcriber, window, progress.add)
+
+    coming = ahead(windows(left, sample_rate=rate, longest=longest, size=size))
+    for window, found in pipelined(coming, begin, ahead=transcriber.ahead):
         ids = [one.utterance.utt_id for one in window]
         writer.write(ids, [join(pieces) for pieces in found])
         if times is not None:
@@ -93,12 +98,12 @@ def decode_recordings(
     return tally
 
 
-def transcribe_window(
+def begin_window(
     transcriber: Transcriber,
     window: Sequence[Heard],
     on_done: Callable[[int], None] = lambda count: None,
-) -> list[list[list[Hypothesis]]]:
-    """The hypotheses of each piece of each recording, the best first; what is aligned, in seconds too.
+) -> Begun[list[list[list[Hypothesis]]]]:
+    """Begin to find the hypotheses of each piece of each recording, the best first; what is aligned, in seconds too.
 
     Parameters
     ----------
@@ -115,8 +120,15 @@ def transcribe_window(
         on_done(whole - told)
         told = whole
 
-    found = iter(transcriber.transcribe(pieces, share))
-    return [[_timed(next(found), start, end) for start, end in heard.times()] for heard in window]
+    begun = transcriber.start(pieces, share)
+
+    def finish() -> list[list[list[Hypothesis]]]:
+        found = iter(begun.finish())
+        return [
+            [_timed(next(found), start, end) for start, end in heard.times()] for heard in window
+        ]
+
+    return Begun(begun.batches, finish)
 
 
 def _timed(found: Sequence[Hypothesis], start: float, end: float) -> list[Hypothesis]:

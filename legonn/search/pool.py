@@ -10,6 +10,7 @@ import warnings
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 from functools import partial
 from types import TracebackType
 from typing import Any
@@ -44,6 +45,11 @@ class Pool:
         How many processes; threads of each.
     tell : callable
         Told once when memory runs out, and batches are halved.
+
+    Attributes
+    ----------
+    ahead : int
+        Batches that keep all processes busy.
     """
 
     def __init__(
@@ -56,6 +62,7 @@ class Pool:
         threads: int = 1,
         tell: Callable[[str], None] = warnings.warn,
     ) -> None:
+        self.ahead = 2 * processes
         self.tell: Callable[[str], None] | None = tell
         self.executor = ProcessPoolExecutor(
             processes,
@@ -77,35 +84,44 @@ class Pool:
         self.executor.shutdown(cancel_futures=True)
 
     def __call__(self, batches: Sequence[Sequence[Tensor]]) -> Iterator[Results]:
-        """Inputs (T,) in batches, short ones first -> the hypotheses of each batch, in their order.
+        """Begin to decode inputs (T,) in batches, short ones first; their hypotheses come in their order.
 
         Raises
         ------
         LegonnError
             When a process fails, or dies.
         """
-        futures: list[Future[tuple[Results, list[str]]]] = []
-        try:
-            # The longest first, so that no process is left with one when the others have done.
-            for batch in reversed(batches):
-                futures.append(self.executor.submit(_decode, [one.numpy() for one in batch]))
-            for future in reversed(futures):
-                found, messages = future.result()
-                if messages and self.tell is not None:
-                    self.tell(messages[0])
-                    self.tell = None
-                yield found
-        except LegonnError:
-            raise
-        except BrokenProcessPool as error:
-            raise LegonnError(
-                "a decoding process died, perhaps for want of memory: give fewer --num_processes, or a smaller "
-                "--batch_size"
-            ) from error
-        except Exception as error:
-            raise LegonnError(
-                f"a decoding process failed: {type(error).__name__}: {error}"
-            ) from error
+        # The longest first, so that no process is left with one when the others have done.
+        with _told():
+            futures = [
+                self.executor.submit(_decode, [one.numpy() for one in batch])
+                for batch in reversed(batches)
+            ]
+        return map(self._result, reversed(futures))
+
+    def _result(self, future: Future[tuple[Results, list[str]]]) -> Results:
+        with _told():
+            found, messages = future.result()
+        if messages and self.tell is not None:
+            self.tell(messages[0])
+            self.tell = None
+        return found
+
+
+@contextmanager
+def _told() -> Iterator[None]:
+    """What goes wrong in a process, as one message."""
+    try:
+        yield
+    except LegonnError:
+        raise
+    except BrokenProcessPool as error:
+        raise LegonnError(
+            "a decoding process died, perhaps for want of memory: give fewer --num_processes, or a smaller "
+            "--batch_size"
+        ) from error
+    except Exception as error:
+        raise LegonnError(f"a decoding process failed: {type(error).__name__}: {error}") from error
 
 
 # Of a process of the pool.

@@ -8,7 +8,8 @@ from legonn.progress import Progress
 from legonn.search.files import Lines, Writer
 from legonn.search.journal import Journal
 from legonn.search.notes import Notes
-from legonn.search.translator import Translator
+from legonn.search.pipeline import Begun, pipelined
+from legonn.search.translator import Hypothesis, Translator
 
 __all__ = ["decode_lines", "decode_stream"]
 
@@ -32,11 +33,15 @@ def decode_lines(
     progress : Progress
         Told each line.
     """
+
+    def begin(window: Lines) -> Begun[list[list[Hypothesis]]]:
+        return translator.start(notes.look(translator, window), progress.add)
+
     notes.look(translator, lines.part(0, journal.done))
-    for window in lines.part(journal.done).windows(size):
-        texts = notes.look(translator, window)
-        writer.write(window.ids, translator.translate(texts, progress.add))
-        journal.mark(len(texts))
+    windows = lines.part(journal.done).windows(size)
+    for window, found in pipelined(windows, begin, ahead=translator.ahead):
+        writer.write(window.ids, found)
+        journal.mark(len(found))
 
 
 def decode_stream(

@@ -17,6 +17,7 @@ from legonn.search.alignment import Alignment
 from legonn.search.beam import Found
 from legonn.search.memory import Halving, batches, positions
 from legonn.search.options import DecodingOptions
+from legonn.search.pipeline import Begun
 from legonn.search.strategies import decode_batch, prepare
 from legonn.tokenizer import TextCodec
 
@@ -103,19 +104,28 @@ class _Searcher:
         self.halving = Halving(self._decode, tell)
         self.chain = prepare(system.chain, self.options)  # says now what can't be done
 
-    def search(
-        self,
-        sources: Sequence[Tensor],
-        results: list[list[Hypothesis]],
-        on_done: Callable[[int], None],
-    ) -> None:
-        """Inputs (T,) -> hypotheses, put into `results`; those of similar length together, empty ones left out."""
+    @property
+    def ahead(self) -> int:
+        """Batches that should be begun at once: where others decode, more than one."""
+        return int(getattr(self.decode, "ahead", 0))
+
+    def begin(
+        self, sources: Sequence[Tensor], on_done: Callable[[int], None]
+    ) -> Begun[list[list[Hypothesis]]]:
+        """Inputs (T,) -> their hypotheses, those of similar length searched together; empty ones have an empty one."""
         parts = self.batches([len(source) for source in sources])
         decoded = self.decode([[sources[i] for i in places] for places in parts])
-        for places, found in zip(parts, decoded, strict=True):
-            for place, hypotheses in zip(places, found, strict=True):
-                results[place] = [self._readable(one) for one in hypotheses]
-            on_done(len(places))
+        results = [[EMPTY] for _ in sources]
+
+        def finish() -> list[list[Hypothesis]]:
+            on_done(sum(len(source) == 0 for source in sources))
+            for places, found in zip(parts, decoded, strict=True):
+                for place, hypotheses in zip(places, found, strict=True):
+                    results[place] = [self._readable(one) for one in hypotheses]
+                on_done(len(places))
+            return results
+
+        return Begun(len(parts), finish)
 
     def decode_here(self, parts: Sequence[Sequence[Tensor]]) -> Iterator[list[list[Found]]]:
         """Batches of inputs (T,) -> the hypotheses of each batch."""
@@ -171,11 +181,14 @@ class Transcriber(_Searcher):
         on_done : callable
             Told the number of recordings finished since the last time.
         """
+        return self.start(waveforms, on_done).finish()
+
+    def start(
+        self, waveforms: Sequence[Any], on_done: Callable[[int], None] = lambda count: None
+    ) -> Begun[list[list[Hypothesis]]]:
+        """Begin with what `transcribe` does."""
         sources = [torch.as_tensor(samples, dtype=torch.float32) for samples in waveforms]
-        results = [[EMPTY] for _ in sources]
-        on_done(sum(len(samples) == 0 for samples in sources))
-        self.search(sources, results, on_done)
-        return results
+        return self.begin(sources, on_done)
 
 
 class Translator(_Searcher):
@@ -210,12 +223,15 @@ class Translator(_Searcher):
         on_done : callable
             Told the number of lines finished since the last time.
         """
+        return self.start(lines, on_done).finish()
+
+    def start(
+        self, lines: Sequence[str], on_done: Callable[[int], None] = lambda count: None
+    ) -> Begun[list[list[Hypothesis]]]:
+        """Begin with what `translate` does."""
         encode = self.codec.encode
         ids = [encode(line if line.strip() else "") for line in lines]
-        results = [[EMPTY] for _ in lines]
-        on_done(sum(len(row) == 0 for row in ids))
-        self.search([torch.from_numpy(row) for row in ids], results, on_done)
-        return results
+        return self.begin([torch.from_numpy(row) for row in ids], on_done)
 
     def unknown(self, tokens: Iterable[str]) -> list[str]:
         """Those of a line's tokens that the source vocabulary lacks."""

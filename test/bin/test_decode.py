@@ -210,13 +210,13 @@ KILLER = """
 import os, signal, sys
 from legonn.bin.decode import main
 from legonn.search.translator import Translator
-inner, left = Translator.translate, [2]
-def translate(self, *arguments):
+inner, left = Translator.start, [2]
+def start(self, *arguments):
     if not left[0]:
         os.kill(os.getpid(), signal.SIGKILL)
     left[0] -= 1
     return inner(self, *arguments)
-Translator.translate = translate
+Translator.start = start
 main(sys.argv[1:])
 """
 

@@ -19,7 +19,8 @@ from legonn.search import Hypothesis
 from legonn.search.alignment import Alignment
 from legonn.search.files import open_writer
 from legonn.search.journal import Journal
-from legonn.search.listening import Tally, decode_recordings, join, transcribe_window
+from legonn.search.listening import Tally, begin_window, decode_recordings, join
+from legonn.search.pipeline import Begun
 
 RATE = 4000
 
@@ -33,13 +34,18 @@ class Lengths:
 
     sound = Sound(RATE)
 
-    def transcribe(
+    ahead = 0
+
+    def start(
         self, pieces: Sequence[Any], on_done: Callable[[int], None]
-    ) -> list[list[Hypothesis]]:
-        on_done(0)
-        for _ in pieces:
-            on_done(1)
-        return [[hypothesis(f"{len(piece)}"), hypothesis("other")] for piece in pieces]
+    ) -> Begun[list[list[Hypothesis]]]:
+        def finish() -> list[list[Hypothesis]]:
+            on_done(0)
+            for _ in pieces:
+                on_done(1)
+            return [[hypothesis(f"{len(piece)}"), hypothesis("other")] for piece in pieces]
+
+        return Begun(1, finish)
 
 
 LENGTHS: Any = Lengths()
@@ -67,14 +73,14 @@ def test_pieces_become_one_hypothesis() -> None:
 
 def test_times_of_tokens_are_the_recordings_and_positions_count_on() -> None:
     class Aligner(Lengths):
-        def transcribe(
+        def start(
             self, pieces: Sequence[Any], on_done: Callable[[int], None]
-        ) -> list[list[Hypothesis]]:
-            spot = Alignment(((1, 2),), 4)
-            return [[Hypothesis("a", ("a",), (3,), 0.0, {}, spot)] for _ in pieces]
+        ) -> Begun[list[list[Hypothesis]]]:
+            one = Hypothesis("a", ("a",), (3,), 0.0, {}, Alignment(((1, 2),), 4))
+            return Begun(1, lambda: [[one] for _ in pieces])
 
     aligner: Any = Aligner()
-    (found,) = transcribe_window(aligner, [heard("a", 4, 8)])  # 10 Hz: 0 to 0.4 s, and to 1.2 s
+    (found,) = begin_window(aligner, [heard("a", 4, 8)]).finish()  # 10 Hz: 0 to 0.4 s, and to 1.2 s
     (joined,) = join(found)
     assert joined.alignment is not None
     assert joined.alignment.spans == ((1, 2), (5, 6))
@@ -92,7 +98,7 @@ def test_nothing_heard_is_an_empty_text() -> None:
 def test_each_recording_gets_what_its_pieces_gave() -> None:
     done: list[int] = []
     window = [heard("a", 3), heard("bad"), heard("b", 5, 7, 6)]
-    found = transcribe_window(LENGTHS, window, done.append)
+    found = begin_window(LENGTHS, window, done.append).finish()
     assert [[piece[0].text for piece in pieces] for pieces in found] == [["3"], [], ["5", "7", "6"]]
     # Four pieces of three recordings.
     assert np.cumsum(done).tolist() == [0, 0, 1, 2, 3]
@@ -100,7 +106,7 @@ def test_each_recording_gets_what_its_pieces_gave() -> None:
 
 def test_a_window_without_a_piece_is_done_at_once() -> None:
     done: list[int] = []
-    assert transcribe_window(LENGTHS, [heard("bad"), heard("worse")], done.append) == [[], []]
+    assert begin_window(LENGTHS, [heard("bad"), heard("worse")], done.append).finish() == [[], []]
     assert sum(done) == 2
 
 
