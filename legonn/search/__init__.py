@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from legonn.search.beam import BeamSearch, Found
     from legonn.search.ctc_prefix import CTCPrefixScorer
+    from legonn.search.decoding import decode_batch
     from legonn.search.options import MODES, DecodingOptions
     from legonn.search.pool import Pool
-    from legonn.search.strategies import decode_batch
     from legonn.search.translator import Hypothesis, Transcriber, Translator
 
 __all__ = [
@@ -33,7 +33,7 @@ _HOMES = {
     "Found": "beam",
     "CTCPrefixScorer": "ctc_prefix",
     "Pool": "pool",
-    "decode_batch": "strategies",
+    "decode_batch": "decoding",
     "Hypothesis": "translator",
     "Transcriber": "translator",
     "Translator": "translator",

@@ -21,9 +21,9 @@ from torch import Tensor
 from legonn.chain import Chain
 from legonn.errors import LegonnError
 from legonn.search.beam import Found
+from legonn.search.decoding import decode_batch, prepare
 from legonn.search.memory import Halving
 from legonn.search.options import DecodingOptions
-from legonn.search.strategies import decode_batch, prepare
 
 __all__ = ["Pool"]
 

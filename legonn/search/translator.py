@@ -15,10 +15,10 @@ from legonn.chain import Chain
 from legonn.errors import ConfigError
 from legonn.search.alignment import Alignment
 from legonn.search.beam import Found
+from legonn.search.decoding import decode_batch, prepare
 from legonn.search.memory import Halving, batches, positions
 from legonn.search.options import DecodingOptions
 from legonn.search.pipeline import Begun
-from legonn.search.strategies import decode_batch, prepare
 from legonn.tokenizer import TextCodec
 
 __all__ = ["Hypothesis", "SearchedSystem", "Transcriber", "Translator"]

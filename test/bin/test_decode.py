@@ -368,22 +368,32 @@ def test_options_that_cannot_be_are_one_message(
 # ---- Several processes -----------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("heard", [False, True])
 def test_several_processes_write_what_one_does(
-    experiment: Path, ears: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    experiment: Path, ears: Path, tmp_path: Path, heard: bool
 ) -> None:
-    source = tmp_path / "text"
-    source.write_text("".join(f"{line}\n" for line in RESUMED))
-    arguments = ["--system", str(experiment), "--input", str(source), "--mode", "joint"]
-    arguments += ["--batch_size", "2", "--nbest", "2"]
+    """Of more windows than one; one input is bad."""
+    if heard:
+        source = tmp_path / "sounds"
+        source.mkdir()
+        for i in range(20):
+            soundfile.write(source / f"{i:02d}.wav", sound(0.3 + i / 50, seed=i), RATE)
+        (source / "05.wav").write_text("none")
+        arguments = ["--system", str(ears), "--input", str(source), *SHORT, "--batch_size", "1"]
+    else:
+        source = tmp_path / "text"
+        source.write_text("".join(f"{line}\n" for line in RESUMED))
+        arguments = ["--system", str(experiment), "--input", str(source), "--batch_size", "2"]
     written = []
     for processes in ("1", "2"):
         folder = tmp_path / processes
-        outputs = ["--output", str(folder), "--jsonl", str(folder / "all.jsonl")]
-        assert main([*arguments, *outputs, "--num_processes", processes]) == 1
+        outputs = ["--output", str(folder), "--jsonl", str(folder / "all.jsonl"), "--nbest", "2"]
+        given = [*arguments, *outputs, "--mode", "joint", "--num_processes", processes]
+        assert main(given) == 1
         written.append(contents(folder))
     assert written[0] == written[1]
     assert len(written[0]) == 7
-    assert len(set(written[0]["1best_recog/text"].splitlines())) == 40
+    assert len(written[0]["1best_recog/text"].splitlines()) == (20 if heard else 40)
 
 
 @pytest.mark.parametrize("processes", ["1", "2"])

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import os
+import signal
+import subprocess
+import sys
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -47,3 +50,20 @@ def test_what_goes_wrong_in_a_process_is_told(load: Callable[[], Any], message: 
         Pool(load, DecodingOptions(), processes=1) as pool,
     ):
         list(pool([[torch.tensor([2])]]))
+
+
+ORPHAN = """
+import os, signal, time
+from functools import partial
+import torch
+from legonn.search import DecodingOptions, Pool
+pool = Pool(partial(time.sleep, 900), DecodingOptions(), processes=1)
+pool([[torch.tensor([2])]])
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def test_processes_leave_when_their_parent_is_killed() -> None:
+    """They hold its standard output, which ends when the last of them has left."""
+    done = subprocess.run([sys.executable, "-c", ORPHAN], capture_output=True, timeout=300)
+    assert done.returncode == -signal.SIGKILL

@@ -13,7 +13,7 @@ from legonn.errors import ConfigError
 from legonn.factory import build_chain
 from legonn.search import MODES, DecodingOptions, decode_batch
 from legonn.search.alignment import align
-from legonn.search.strategies import prepare
+from legonn.search.decoding import prepare
 
 MakeChain = Callable[..., Chain]
 
