@@ -6,126 +6,40 @@ import argparse
 import contextlib
 import dataclasses
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from legonn.bin.system_options import add_system_options, check_system_options, load_system
+from legonn.bin.decode_options import check, make_parser
+from legonn.bin.system_options import check_system_options, load_chain, load_system
 from legonn.errors import ConfigError
-from legonn.search.options import MODES, DecodingOptions
+from legonn.search.options import DecodingOptions
 
 if TYPE_CHECKING:
     from legonn.audio.recordings import Utterance
-    from legonn.search.files import Lines
+    from legonn.search.files import Lines, Writer
+    from legonn.search.journal import Journal
+    from legonn.search.pool import Pool
     from legonn.search.translator import Transcriber, Translator
+    from legonn.system import System
 
 __all__ = ["get_parser", "main"]
 
-EPILOG = """\
-examples:
-  echo "Ein Mann liest." | legonn decode --system exp/lego
-  legonn decode --encoder exp/fr --decoder exp/de:valid.acc.best.pth --input in.fr --output out.en
-  legonn decode --system exp/lego --config conf/decode.yaml --input data/t/text.tc.de --output out
-      makes out/1best_recog/{text,token,score}, as ESPnet does
-  legonn decode --encoder exp/asr --decoder exp/de --input a.wav b.flac
-      prints <utt-id> <text>
-  legonn decode --system exp/asr --input data/t/wav.scp --output out --times out/times
-
-audio:
-  Each recording or segment is brought to the system's sample rate, and one channel. What is longer than --max_seconds
-  is cut at its quietest places; the texts of the pieces are joined by blanks, their scores are summed, and --nbest
-  gives only the best. No context crosses a cut. --times has a line a piece,
-      <utt-id> <start> <end> <text>
-  in seconds, with two decimals, from the start of the recording, or of the segment where there are segments.
-  What can't be decoded (absent, damaged, shorter than 0.1 s) gets an empty text and a warning, the others are decoded;
-  then the exit status is 1.
-"""
-
-OPTION_HELP = {
-    "mode": "the decoder; the decoder with the last interface's CTC; or that interface alone",
-    "beam_size": "hypotheses kept at each step",
-    "length_penalty": "finished hypotheses compare by score / tokens**X; 0 favours short ones",
-    "ctc_weight": "of the CTC score in mode joint, 0 to below 1",
-    "maxlenratio": "most tokens a position the decoder reads; negative: a count; 0: 2 K + 10",
-    "minlenratio": "fewest tokens a position the decoder reads; negative: a count",
-    "nbest": "hypotheses of each line, <n>best_recog",
-    "pre_beam_ratio": "in mode joint, X * beam_size next tokens of the decoder's choice are looked at",
-    "ctc_beam_ratio": "and X * beam_size of CTC's choice",
-    "patience": "done when X * beam_size hypotheses are; 0: when no better one can come",
-    "batch_size": "inputs of similar length searched together",
-    "precision": "fp32, bf16, or auto: bf16 where the processor is fast at it",
-}
 # Inputs read ahead are sorted by length within such a window, then written in their own order.
 BATCHES_PER_WINDOW = 16
 
 
 def get_parser() -> argparse.ArgumentParser:
     """Describe the command line."""
-    parser = argparse.ArgumentParser(
-        prog="legonn decode",
-        description=__doc__,
-        epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    group = parser.add_argument_group(
-        "system (EXP is an experiment folder, or folder:checkpoint; M may be a module too)"
-    )
-    add_system_options(group)
-    _add_files(parser.add_argument_group("files"))
-    group = parser.add_argument_group("decoding")
-    group.add_argument("--config", metavar="F", help="YAML file of the options below")
-    for field in dataclasses.fields(DecodingOptions):
-        group.add_argument(
-            f"--{field.name}",
-            type=type(field.default),
-            choices=MODES if field.name == "mode" else None,
-            help=f"{OPTION_HELP[field.name]} (default: {field.default})",
-        )
-    group.add_argument(
-        "--max_seconds",
-        type=float,
-        default=30.0,
-        metavar="X",
-        help="longest audio decoded whole: the longest the model was trained on (default: %(default)s)",
-    )
-    group.add_argument("--num_threads", type=int, default=1, help="(default: %(default)s)")
-    group.add_argument("--ngpu", type=int, default=0, choices=(0, 1), help="(default: %(default)s)")
-    return parser
-
-
-def _add_files(group: Any) -> None:
-    group.add_argument(
-        "--input",
-        nargs="+",
-        default=["-"],
-        metavar="F",
-        help="text; - is standard input. Or audio: files, folders of them, wav.scp or the folder that holds it",
-    )
-    group.add_argument(
-        "--output",
-        default="-",
-        metavar="F",
-        help="a folder for audio and Kaldi text, a file for plain lines; - is standard output",
-    )
-    group.add_argument(
-        "--input_format",
-        default="auto",
-        choices=("auto", "kaldi", "lines"),
-        help="of text. kaldi: <utt-id> <text>; auto: kaldi for files named text, text.*, and with keys",
-    )
-    group.add_argument("--key_file", metavar="F", help="decode only the ids that begin its lines")
-    group.add_argument("--times", metavar="F", help="of audio: where to write when what was said")
-    group.add_argument(
-        "--allow_pipes", action="store_true", help="run the commands that wav.scp holds"
-    )
+    return make_parser(__doc__)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command."""
     parser = get_parser()
     args = parser.parse_args(argv)
-    if args.num_threads < 1:
-        parser.error(f"--num_threads {args.num_threads}: give at least 1")
+    check(parser, args)
     check_system_options(args)
     options = DecodingOptions.load(args.config, _overrides(args))
 
@@ -133,6 +47,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     from legonn.audio.cutting import SHORTEST
     from legonn.audio.inputs import check_kind
+    from legonn.search.files import check_output
+    from legonn.search.journal import open_journal
     from legonn.search.translator import Transcriber, Translator
 
     if not args.max_seconds >= 2 * SHORTEST:
@@ -147,13 +63,81 @@ def main(argv: Sequence[str] | None = None) -> int:
     _tell(notes)
     if args.ngpu:
         system.chain.cuda()
-    if isinstance(given, dict):
-        return _decode_sound(Transcriber(system, options), given, args)
-    if given is None:
-        _decode_stream(Translator(system, options))
-    else:
-        _decode_file(Translator(system, options), given, args.output)
-    return 0
+    with contextlib.ExitStack() as stack:
+        searched: dict[str, Any] = {"aligned": args.jsonl is not None, "tell": _tell_one}
+        if args.num_processes > 1:
+            searched["decode"] = stack.enter_context(_pool(args, options))
+        if given is None:
+            return _decode_stream(Translator(system, options, **searched), args)
+        if isinstance(given, dict):
+            folder = True
+            decode = partial(_decode_sound, Transcriber(system, options, **searched), given)
+        else:
+            folder = given.ids is not None
+            decode = partial(_decode_file, Translator(system, options, **searched), given)
+        check_output(args.output, ids=folder)
+        about = _about(system, options, given, args)
+        journal = stack.enter_context(
+            open_journal(args.output, about, folder=folder, resume=args.resume)
+        )
+        if journal.status is not None:
+            _tell([f"--resume true: {args.output} is complete; nothing to do"])
+            return journal.status
+        if journal.done:
+            _tell([f"--resume true: {journal.done} inputs are done"])
+        status = decode(args, journal)
+        journal.end(status)
+    return status
+
+
+def _pool(args: argparse.Namespace, options: DecodingOptions) -> Pool:
+    from legonn.search.pool import Pool
+
+    return Pool(
+        partial(load_chain, args),
+        options,
+        aligned=args.jsonl is not None,
+        processes=args.num_processes,
+        threads=args.num_threads,
+        tell=_tell_one,
+    )
+
+
+def _about(
+    system: System,
+    options: DecodingOptions,
+    given: Lines | dict[str, Utterance],
+    args: argparse.Namespace,
+) -> dict[str, Any]:
+    """What a run has in common with one that it may resume."""
+    from legonn.part import stored, weights_sha256
+    from legonn.search.journal import fingerprint
+
+    weights = {name: value.detach() for name, value in stored(system.chain).items()}
+    items = [given.ids, given.texts] if not isinstance(given, dict) else map(repr, given.values())
+    return {
+        **dataclasses.asdict(options),
+        **{name: getattr(args, name) for name in ("max_seconds", "max_tokens", "ngpu")},
+        "system": fingerprint([system.config, weights_sha256(weights)]),
+        "input": fingerprint(items),
+    }
+
+
+@contextlib.contextmanager
+def _open_outputs(
+    args: argparse.Namespace, journal: Journal, *, ids: bool, nbest: int
+) -> Iterator[Writer]:
+    """What `--output` and `--jsonl` name."""
+    from legonn.search.files import Several, open_writer
+    from legonn.search.jsonl import JsonLines
+
+    with contextlib.ExitStack() as stack:
+        texts = open_writer(args.output, ids=ids, nbest=nbest, open_file=journal.open)
+        writers = [stack.enter_context(texts)]
+        if args.jsonl:
+            file = stack.enter_context(journal.open(Path(args.jsonl)))
+            writers.append(JsonLines(file, first=journal.done + 1))
+        yield Several(*writers)
 
 
 def _read_input(args: argparse.Namespace) -> Lines | dict[str, Utterance] | None:
@@ -168,7 +152,7 @@ def _read_input(args: argparse.Namespace) -> Lines | dict[str, Utterance] | None
         raise ConfigError(f"--times is for audio, and --input {path} is read as text: leave it out")
     if (path, args.output) == ("-", "-") and args.input_format != "kaldi":
         return None
-    return read_input(path, form=args.input_format, key_file=args.key_file)
+    return read_input(path, form=args.input_format, key_file=args.key_file, tolerant=True)
 
 
 def _overrides(args: argparse.Namespace) -> dict[str, Any]:
@@ -176,59 +160,78 @@ def _overrides(args: argparse.Namespace) -> dict[str, Any]:
     return {name: getattr(args, name) for name in names if getattr(args, name) is not None}
 
 
+def _tell_one(message: str) -> None:
+    _tell([message])
+
+
 def _tell(messages: Iterable[str]) -> None:
     for message in messages:
         print(f"legonn decode: {message}", file=sys.stderr)
 
 
-def _decode_file(translator: Translator, lines: Lines, output: str) -> None:
+def _decode_file(
+    translator: Translator, lines: Lines, args: argparse.Namespace, journal: Journal
+) -> int:
     from legonn.progress import Progress
-    from legonn.search.files import open_writer
     from legonn.search.notes import Notes
+    from legonn.search.reading import decode_lines
 
-    notes, options = Notes(), translator.options
+    options = translator.options
     with (
-        open_writer(output, ids=lines.ids is not None, nbest=options.nbest) as writer,
-        Progress(len(lines.texts)) as progress,
+        _open_outputs(args, journal, ids=lines.ids is not None, nbest=options.nbest) as writer,
+        Progress(len(lines.texts) - journal.done) as progress,
     ):
-        for window in lines.windows(BATCHES_PER_WINDOW * options.batch_size):
-            notes.look(translator, window)
-            writer.write(window.ids, translator.translate(window.texts, progress.add))
+        notes = Notes(longest=args.max_tokens, tell=progress.tell)
+        decode_lines(
+            translator,
+            lines,
+            size=BATCHES_PER_WINDOW * options.batch_size,
+            writer=writer,
+            notes=notes,
+            journal=journal,
+            progress=progress,
+        )
     _tell([*notes.warnings(), progress.summary()])
+    return 1 if notes.bad else 0
 
 
-def _decode_stream(translator: Translator) -> None:
-    from legonn.search.files import open_writer, stream_lines
+def _decode_stream(translator: Translator, args: argparse.Namespace) -> int:
+    from legonn.search.files import stream_lines
+    from legonn.search.journal import Journal
     from legonn.search.notes import Notes
+    from legonn.search.reading import decode_stream
 
-    notes = Notes()
-    with open_writer("-", ids=False) as writer:
-        for arrived in stream_lines(sys.stdin.buffer):
-            notes.look(translator, arrived)
-            for part in arrived.windows(translator.options.batch_size):
-                writer.write(part.ids, translator.translate(part.texts))
+    nbest = translator.options.nbest
+    notes = Notes(longest=args.max_tokens, tell=_tell_one)
+    with _open_outputs(args, Journal(None, {}), ids=False, nbest=nbest) as writer:
+        decode_stream(translator, stream_lines(sys.stdin.buffer), writer=writer, notes=notes)
     _tell(notes.warnings())
+    return 1 if notes.bad else 0
 
 
 def _decode_sound(
-    transcriber: Transcriber, utterances: dict[str, Utterance], args: argparse.Namespace
+    transcriber: Transcriber,
+    utterances: dict[str, Utterance],
+    args: argparse.Namespace,
+    journal: Journal,
 ) -> int:
     from legonn.progress import Progress
-    from legonn.search.files import open_whole, open_writer
     from legonn.search.listening import decode_recordings
 
+    options = transcriber.options
     with (
-        open_writer(args.output, ids=True, nbest=transcriber.options.nbest) as writer,
-        open_whole(Path(args.times)) if args.times else contextlib.nullcontext() as times,
-        Progress(len(utterances), unit="recording") as progress,
+        _open_outputs(args, journal, ids=True, nbest=options.nbest) as writer,
+        journal.open(Path(args.times)) if args.times else contextlib.nullcontext() as times,
+        Progress(len(utterances) - journal.done, unit="recording") as progress,
     ):
         tally = decode_recordings(
             transcriber,
-            utterances.values(),
+            list(utterances.values()),
             longest=args.max_seconds,
-            size=BATCHES_PER_WINDOW * transcriber.options.batch_size,
+            size=BATCHES_PER_WINDOW * options.batch_size,
             writer=writer,
             times=times,
+            journal=journal,
             progress=progress,
         )
     _tell([progress.summary(tally.seconds), *tally.messages(args.max_seconds)])

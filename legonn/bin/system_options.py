@@ -7,9 +7,10 @@ import warnings
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from legonn.chain import Chain
     from legonn.system import System
 
-__all__ = ["add_system_options", "check_system_options", "load_system"]
+__all__ = ["add_system_options", "check_system_options", "load_chain", "load_system"]
 
 
 def add_system_options(group: Any) -> None:
@@ -48,3 +49,8 @@ def load_system(args: argparse.Namespace) -> tuple[System, list[str]]:
             encoder=args.encoder, decoder=args.decoder, bridges=tuple(args.bridge)
         )
     return system, [f"warning: {warning.message}" for warning in caught]
+
+
+def load_chain(args: argparse.Namespace) -> Chain:
+    """Its chain alone, for a process that decodes with it; warnings are the parent's."""
+    return load_system(args)[0].chain

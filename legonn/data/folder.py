@@ -46,8 +46,15 @@ def read_lines(path: str | Path) -> Iterator[tuple[int, bytes]]:
             yield number, line.rstrip(b"\n").removesuffix(b"\r")
 
 
-def read_text(path: str | Path) -> dict[str, str]:
+def read_text(path: str | Path, bad: dict[str, str] | None = None) -> dict[str, str]:
     """Read a Kaldi text file into {id: text}, in the file's order.
+
+    Parameters
+    ----------
+    path : path
+        The file.
+    bad : dict, optional
+        Gets {id: what is wrong} of lines whose id is UTF-8 and whose text isn't; that is then empty, and no error.
 
     Raises
     ------
@@ -57,15 +64,21 @@ def read_text(path: str | Path) -> dict[str, str]:
     texts: dict[str, str] = {}
     faults: list[str] = []
     for number, line in read_lines(path):
+        fault = ""
         try:
             utt_id, _, text = line.decode("utf-8").partition(" ")
         except UnicodeDecodeError as error:
-            faults.append(f"{path}:{number}: not UTF-8 at byte {error.start + 1}")
-            continue
+            fault = f"not UTF-8 at byte {error.start + 1}"
+            if bad is None or b" " not in line[: error.start]:
+                faults.append(f"{path}:{number}: {fault}")
+                continue
+            utt_id, text = line.partition(b" ")[0].decode("utf-8"), ""
         if not utt_id or utt_id in texts:
             faults.append(f"{path}:{number}: {'id given twice: ' + utt_id if utt_id else 'no id'}")
             continue
         texts[utt_id] = text.strip()
+        if fault and bad is not None:
+            bad[utt_id] = fault
     if faults:
         raise DataError(f"{path} can't be read; `legonn validate` lists all its faults:", faults)
     return texts

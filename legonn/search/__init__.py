@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from legonn.search.beam import BeamSearch, Found
     from legonn.search.ctc_prefix import CTCPrefixScorer
+    from legonn.search.decoding import decode_batch
     from legonn.search.options import MODES, DecodingOptions
-    from legonn.search.strategies import decode_batch
+    from legonn.search.pool import Pool
     from legonn.search.translator import Hypothesis, Transcriber, Translator
 
 __all__ = [
@@ -19,6 +20,7 @@ __all__ = [
     "DecodingOptions",
     "Found",
     "Hypothesis",
+    "Pool",
     "Transcriber",
     "Translator",
     "decode_batch",
@@ -30,7 +32,8 @@ _HOMES = {
     "BeamSearch": "beam",
     "Found": "beam",
     "CTCPrefixScorer": "ctc_prefix",
-    "decode_batch": "strategies",
+    "Pool": "pool",
+    "decode_batch": "decoding",
     "Hypothesis": "translator",
     "Transcriber": "translator",
     "Translator": "translator",

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
+from legonn.search.alignment import Alignment
 from legonn.search.scorers import CandidateScorer, Scorer, TokenScorer
 
 __all__ = ["BeamSearch", "Found"]
@@ -33,11 +34,14 @@ class Found:
         Normalised: the weighted sum in nats / U**length_penalty, U counting `<eos>`.
     scores : dict
         Each scorer's own sum in nats, unweighted and not normalised.
+    alignment : Alignment or None
+        Where in the last interface its tokens are; None where that wasn't asked for, or there is no such path.
     """
 
     ids: tuple[int, ...]
     score: float
     scores: dict[str, float]
+    alignment: Alignment | None = None
 
 
 @dataclass

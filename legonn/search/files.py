@@ -6,9 +6,9 @@ import contextlib
 import os
 import sys
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, BinaryIO
 
@@ -19,7 +19,18 @@ from legonn.errors import ConfigError, DataError, LegonnError
 if TYPE_CHECKING:
     from legonn.search.translator import Hypothesis
 
-__all__ = ["FORMATS", "Lines", "Writer", "open_whole", "open_writer", "read_input", "stream_lines"]
+__all__ = [
+    "FORMATS",
+    "Lines",
+    "Opener",
+    "Several",
+    "Writer",
+    "check_output",
+    "open_whole",
+    "open_writer",
+    "read_input",
+    "stream_lines",
+]
 
 FORMATS = ("auto", "kaldi", "lines")
 
@@ -38,22 +49,31 @@ class Lines:
         What to translate.
     ids : sequence of str or None
         Utterance ids; None of plain lines.
+    faults : mapping
+        By number, why a line can't be decoded; its text is empty.
     """
 
     name: str
     numbers: Sequence[int]
     texts: Sequence[str]
     ids: Sequence[str] | None = None
+    faults: Mapping[int, str] = field(default_factory=dict)
+
+    def part(self, start: int, end: int | None = None) -> Lines:
+        """The same from one place to another."""
+        part = slice(start, end)
+        ids = None if self.ids is None else self.ids[part]
+        return Lines(self.name, self.numbers[part], self.texts[part], ids, self.faults)
 
     def windows(self, size: int) -> Iterator[Lines]:
         """The same in parts of at most `size` lines."""
         for start in range(0, len(self.texts), size):
-            part = slice(start, start + size)
-            ids = None if self.ids is None else self.ids[part]
-            yield Lines(self.name, self.numbers[part], self.texts[part], ids)
+            yield self.part(start, start + size)
 
 
-def read_input(path: str, *, form: str = "auto", key_file: str | None = None) -> Lines:
+def read_input(
+    path: str, *, form: str = "auto", key_file: str | None = None, tolerant: bool = False
+) -> Lines:
     """Read a file whole, so that all its faults are told at once and before any work.
 
     Parameters
@@ -64,12 +84,14 @@ def read_input(path: str, *, form: str = "auto", key_file: str | None = None) ->
         auto: Kaldi where the file's name is `text` or `text.*` or there are keys, else plain lines.
     key_file : str, optional
         Of a Kaldi file only the ids that begin this file's lines.
+    tolerant : bool
+        Keep lines whose text isn't UTF-8, as `Lines.faults`.
 
     Raises
     ------
     DataError
-        If a file is absent or can't be read; names every line that isn't UTF-8, repeats an id or
-        lacks one, and every key that the input lacks.
+        If a file is absent or can't be read; names every line that isn't UTF-8, unless they are kept, repeats an id
+        or lacks one, and every key that the input lacks.
     """
     if form == "auto":
         named = Path(path).name.split(".")[0] == "text"
@@ -81,8 +103,8 @@ def read_input(path: str, *, form: str = "auto", key_file: str | None = None) ->
     try:
         if form == "lines":
             with _open_input(path) as file:
-                return _plain(path, file)
-        return _kaldi("/dev/stdin" if path == "-" else path, key_file)
+                return _plain(path, file, tolerant)
+        return _kaldi("/dev/stdin" if path == "-" else path, key_file, tolerant)
     except OSError as error:
         raise DataError(f"can't read {error.filename or path}: {error.strerror}") from error
 
@@ -96,41 +118,41 @@ def _open_input(path: str) -> Iterator[IO[bytes]]:
             yield file
 
 
-def _plain(path: str, file: IO[bytes]) -> Lines:
+def _plain(path: str, file: IO[bytes], tolerant: bool) -> Lines:
     name = "<stdin>" if path == "-" else path
-    texts = _decode([line for line in file], name, 1)
-    return Lines(name, range(1, len(texts) + 1), texts)
+    lines = _decoded([line for line in file], name, 1)
+    if lines.faults and not tolerant:
+        raise DataError(
+            f"{len(lines.faults)} lines of {name} are not UTF-8; convert them, for example with iconv:",
+            [f"{name}:{number}: {fault}" for number, fault in lines.faults.items()],
+        )
+    return lines
 
 
-def _decode(lines: Sequence[bytes], name: str, first: int) -> list[str]:
-    texts, faults = [], []
+def _decoded(lines: Sequence[bytes], name: str, first: int) -> Lines:
+    texts, faults = [], {}
     for number, line in enumerate(lines, first):
         try:
             texts.append(line.rstrip(b"\r\n").decode("utf-8"))
         except UnicodeDecodeError as error:
-            faults.append(f"{name}:{number}: not UTF-8 at byte {error.start + 1}")
-    if faults:
-        raise DataError(
-            f"{len(faults)} lines of {name} are not UTF-8; convert them, for example with iconv:",
-            faults,
-        )
-    return texts
+            texts.append("")
+            faults[number] = f"not UTF-8 at byte {error.start + 1}"
+    return Lines(name, range(first, first + len(texts)), texts, faults=faults)
 
 
-def _kaldi(path: str, key_file: str | None) -> Lines:
-    texts = read_text(path)
+def _kaldi(path: str, key_file: str | None, tolerant: bool) -> Lines:
+    bad: dict[str, str] = {}
+    texts = read_text(path, bad if tolerant else None)
     numbers = {utt_id: number for number, utt_id in enumerate(texts, 1)}
     keys = list(texts) if key_file is None else read_keys(key_file, texts, path)
-    return Lines(path, [numbers[key] for key in keys], [texts[key] for key in keys], keys)
+    faults = {numbers[key]: fault for key, fault in bad.items()}
+    return Lines(path, [numbers[key] for key in keys], [texts[key] for key in keys], keys, faults)
 
 
 def stream_lines(file: BinaryIO) -> Iterator[Lines]:
     """Lines as they come: of a person's typing one at a time, of a pipe what has arrived.
 
-    Raises
-    ------
-    DataError
-        At lines that aren't UTF-8.
+    Those that aren't UTF-8 are `Lines.faults`.
     """
     pending, number = b"", 1
     while True:
@@ -141,9 +163,8 @@ def stream_lines(file: BinaryIO) -> Iterator[Lines]:
         if not arrived and pending:
             lines, pending = [pending], b""
         if lines:
-            texts = _decode(lines, "<stdin>", number)
-            yield Lines("<stdin>", range(number, number + len(texts)), texts)
-            number += len(texts)
+            yield _decoded(lines, "<stdin>", number)
+            number += len(lines)
         if not arrived:
             return
 
@@ -154,6 +175,18 @@ class Writer(ABC):
     @abstractmethod
     def write(self, ids: Sequence[str] | None, hypotheses: Sequence[Sequence[Hypothesis]]) -> None:
         """Write the hypotheses of some inputs, in their order; plain lines have no ids."""
+
+
+class Several(Writer):
+    """Writes to each of some writers."""
+
+    def __init__(self, *writers: Writer) -> None:
+        self.writers = writers
+
+    def write(self, ids: Sequence[str] | None, hypotheses: Sequence[Sequence[Hypothesis]]) -> None:
+        """See `Writer`."""
+        for writer in self.writers:
+            writer.write(ids, hypotheses)
 
 
 class _Texts(Writer):
@@ -190,7 +223,33 @@ class _Folder(Writer):
 
 
 @contextmanager
-def open_writer(output: str, *, ids: bool, nbest: int = 1) -> Iterator[Writer]:
+def open_whole(path: Path) -> Iterator[IO[str]]:
+    """A file that grows as `<name>.tmp` and is renamed at the end; a pipe or a device is written to as it is."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with _open(path) if is_stream(path) else _grown(path) as file:
+            yield file
+    except OSError as error:
+        raise LegonnError(f"can't write {path}: {error.strerror or error}") from error
+
+
+Opener = Callable[[Path], AbstractContextManager[IO[str]]]
+
+
+def check_output(output: str, *, ids: bool) -> None:
+    """Raise a ConfigError if it is a folder and there are no ids, or a file and there are."""
+    path = Path(output)
+    if output != "-" and path.exists() and path.is_dir() != ids:
+        raise ConfigError(
+            f"--output {output} is a {'file' if ids else 'folder'}; input "
+            f"{'with ids gives a folder' if ids else 'without ids gives a file'}"
+        )
+
+
+@contextmanager
+def open_writer(
+    output: str, *, ids: bool, nbest: int = 1, open_file: Opener = open_whole
+) -> Iterator[Writer]:
     """A writer whose files appear, whole, when the block ends well, and not at all otherwise.
 
     Parameters
@@ -201,47 +260,34 @@ def open_writer(output: str, *, ids: bool, nbest: int = 1) -> Iterator[Writer]:
         Whether the input has ids.
     nbest : int
         How many `<n>best_recog` a folder gets.
+    open_file : callable
+        Opens a file.
 
     Raises
     ------
     ConfigError
-        If `output` is a folder and there are no ids, or a file and there are.
+        See `check_output`.
     LegonnError
         If it can't be written.
     """
     if output == "-":
         yield _Texts(sys.stdout)
         return
+    check_output(output, ids=ids)
     path = Path(output)
-    if path.exists() and path.is_dir() != ids:
-        raise ConfigError(
-            f"--output {output} is a {'file' if ids else 'folder'}; input "
-            f"{'with ids gives a folder' if ids else 'without ids gives a file'}"
-        )
     with contextlib.ExitStack() as stack:
         if not ids:
-            yield _Texts(stack.enter_context(open_whole(path)))
+            yield _Texts(stack.enter_context(open_file(path)))
             return
         yield _Folder(
             [
                 {
-                    name: stack.enter_context(open_whole(path / f"{n}best_recog" / name))
+                    name: stack.enter_context(open_file(path / f"{n}best_recog" / name))
                     for name in _Folder.NAMES
                 }
                 for n in range(1, nbest + 1)
             ]
         )
-
-
-@contextmanager
-def open_whole(path: Path) -> Iterator[IO[str]]:
-    """A file that grows as `<name>.tmp` and is renamed at the end; a pipe or a device is written to as it is."""
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with _open(path) if is_stream(path) else _grown(path) as file:
-            yield file
-    except OSError as error:
-        raise LegonnError(f"can't write {path}: {error.strerror or error}") from error
 
 
 @contextmanager

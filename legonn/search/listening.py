@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+import dataclasses
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import IO
 
 from legonn.audio.hearing import Heard, ahead, windows
 from legonn.audio.recordings import Utterance
 from legonn.progress import Progress
+from legonn.search import alignment
 from legonn.search.files import Writer
+from legonn.search.journal import Journal
+from legonn.search.pipeline import Begun, pipelined
 from legonn.search.translator import EMPTY, Hypothesis, Transcriber
 
-__all__ = ["Tally", "decode_recordings", "join", "transcribe_window"]
+__all__ = ["Tally", "begin_window", "decode_recordings", "join"]
 
 
 @dataclass
@@ -51,15 +54,18 @@ class Tally:
 
 def decode_recordings(
     transcriber: Transcriber,
-    utterances: Collection[Utterance],
+    utterances: Sequence[Utterance],
     *,
     longest: float,
     size: int,
     writer: Writer,
     times: IO[str] | None,
+    journal: Journal,
     progress: Progress,
 ) -> Tally:
     """Decode recordings and write what was found, in their order; a bad one gets an empty text, and is told.
+
+    Those that the journal has are left out, but counted.
 
     Parameters
     ----------
@@ -72,26 +78,32 @@ def decode_recordings(
     progress : Progress
         Told each recording.
     """
-    tally = Tally()
+    tally = Tally(**journal.facts)
+    left = utterances[journal.done :]
     rate = transcriber.sound.sample_rate
-    for window in ahead(windows(utterances, sample_rate=rate, longest=longest, size=size)):
+
+    def begin(window: Sequence[Heard]) -> Begun[list[list[list[Hypothesis]]]]:
         for fault in filter(None, (one.fault for one in window)):
             progress.tell(f"warning: {fault}")
-        found = transcribe_window(transcriber, window, progress.add)
+        return begin_window(transcriber, window, progress.add)
+
+    coming = ahead(windows(left, sample_rate=rate, longest=longest, size=size))
+    for window, found in pipelined(coming, begin, ahead=transcriber.ahead):
         ids = [one.utterance.utt_id for one in window]
         writer.write(ids, [join(pieces) for pieces in found])
         if times is not None:
             times.writelines(_time_lines(window, found))
         tally.add(window)
+        journal.mark(len(window), **dataclasses.asdict(tally))
     return tally
 
 
-def transcribe_window(
+def begin_window(
     transcriber: Transcriber,
     window: Sequence[Heard],
     on_done: Callable[[int], None] = lambda count: None,
-) -> list[list[list[Hypothesis]]]:
-    """The hypotheses of each piece of each recording, the best first.
+) -> Begun[list[list[list[Hypothesis]]]]:
+    """Begin to find the hypotheses of each piece of each recording, the best first; what is aligned, in seconds too.
 
     Parameters
     ----------
@@ -108,8 +120,25 @@ def transcribe_window(
         on_done(whole - told)
         told = whole
 
-    found = iter(transcriber.transcribe(pieces, share))
-    return [list(itertools.islice(found, len(heard.spans))) for heard in window]
+    begun = transcriber.start(pieces, share)
+
+    def finish() -> list[list[list[Hypothesis]]]:
+        found = iter(begun.finish())
+        return [
+            [_timed(next(found), start, end) for start, end in heard.times()] for heard in window
+        ]
+
+    return Begun(begun.batches, finish)
+
+
+def _timed(found: Sequence[Hypothesis], start: float, end: float) -> list[Hypothesis]:
+    """A piece's hypotheses, with the times of what is aligned."""
+    return [
+        one
+        if one.alignment is None
+        else dataclasses.replace(one, alignment=one.alignment.timed(start, end))
+        for one in found
+    ]
 
 
 def join(pieces: Sequence[Sequence[Hypothesis]]) -> list[Hypothesis]:
@@ -130,6 +159,7 @@ def join(pieces: Sequence[Sequence[Hypothesis]]) -> list[Hypothesis]:
             ids=tuple(token_id for one in best for token_id in one.ids),
             score=sum(one.score for one in best),
             scores={name: sum(one.scores.get(name, 0.0) for one in best) for name in names},
+            alignment=alignment.join(one.alignment for one in best),
         )
     ]
 

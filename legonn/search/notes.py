@@ -1,6 +1,8 @@
-"""Counted warnings about what was decoded."""
+"""What is said about the lines that are decoded: those that can't be, and counted warnings."""
 
 from __future__ import annotations
+
+from collections.abc import Callable
 
 from legonn.search.files import Lines
 from legonn.search.translator import Translator
@@ -12,29 +14,59 @@ LONG = 300  # tokens
 
 
 class Notes:
-    """Counts lines without a token, very long ones, and those with what the source vocabulary lacks."""
+    """Finds the lines that can't be decoded; counts very long ones, and those with what the source vocabulary lacks.
 
-    def __init__(self) -> None:
+    Parameters
+    ----------
+    longest : int
+        Most tokens of a line that is decoded.
+    tell : callable
+        Told each line that isn't UTF-8 or is longer, with file and line. Empty ones are named in `warnings`.
+
+    Attributes
+    ----------
+    total, bad : int
+        Lines; those among them that can't be decoded, empty ones too.
+    """
+
+    def __init__(self, *, longest: int, tell: Callable[[str], None]) -> None:
+        self.longest = longest
+        self.tell = tell
+        self.total = self.bad = 0
         self.empty: list[str] = []
         self.long: list[str] = []
         self.unknown: list[str] = []
 
-    def look(self, translator: Translator, lines: Lines) -> None:
-        """Look at some lines."""
-        for number, text in zip(lines.numbers, lines.texts, strict=True):
-            place = f"{lines.name}:{number}"
-            count = len(translator.codec.split(text))
-            if count == 0 or not text.strip():
-                self.empty.append(place)
-            if count > LONG:
-                self.long.append(f"{place} ({count})")
-            unknown = translator.unknown(text)
-            if unknown:
-                seen = ", ".join(dict.fromkeys(repr(token.strip("\u2581")) for token in unknown))
-                self.unknown.append(f"{place} ({seen})")
+    def look(self, translator: Translator, lines: Lines) -> list[str]:
+        """Look at some lines: their texts, empty where one can't be decoded."""
+        return [
+            self._look(translator, f"{lines.name}:{number}", text, lines.faults.get(number, ""))
+            for number, text in zip(lines.numbers, lines.texts, strict=True)
+        ]
+
+    def _look(self, translator: Translator, place: str, text: str, fault: str) -> str:
+        self.total += 1
+        tokens = translator.codec.split(text)
+        if len(tokens) > self.longest:
+            fault = f"{len(tokens)} tokens, more than --max_tokens {self.longest}: split it"
+        if fault:
+            self.bad += 1
+            self.tell(f"warning: {place}: {fault}; its output is empty")
+            return ""
+        if not tokens or not text.strip():
+            self.bad += 1
+            self.empty.append(place)
+            return ""
+        if len(tokens) > LONG:
+            self.long.append(f"{place} ({len(tokens)})")
+        unknown = translator.unknown(tokens)
+        if unknown:
+            seen = ", ".join(dict.fromkeys(repr(token.strip("\u2581")) for token in unknown))
+            self.unknown.append(f"{place} ({seen})")
+        return text
 
     def warnings(self) -> list[str]:
-        """One message for each kind that occurred, with the first places."""
+        """One message for each kind that occurred, with the first places, then how many lines could not be decoded."""
         kinds = [
             (self.empty, "empty lines gave empty translations"),
             (
@@ -43,9 +75,12 @@ class Notes:
             ),
             (self.unknown, "lines have tokens that the source vocabulary lacks, read as <unk>"),
         ]
-        return [
+        told = [
             f"warning: {len(places)} {what}: {_first(places)}" for places, what in kinds if places
         ]
+        if self.bad:
+            told.append(f"{self.bad} of {self.total} lines could not be decoded")
+        return told
 
 
 def _first(places: list[str]) -> str:

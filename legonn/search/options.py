@@ -12,7 +12,8 @@ from legonn.errors import ConfigError
 
 __all__ = ["MODES", "DecodingOptions"]
 
-MODES = ("attention", "joint", "ctc_greedy")
+MODES = ("attention", "joint", "greedy", "ctc_greedy", "ctc_beam", "rescore")
+PRECISIONS = ("fp32", "bf16", "int8", "auto")
 
 
 @dataclass(frozen=True)
@@ -21,33 +22,38 @@ class DecodingOptions:
 
     Attributes
     ----------
-    mode : {"attention", "joint", "ctc_greedy"}
+    mode : {"attention", "joint", "greedy", "ctc_greedy", "ctc_beam", "rescore"}
         attention: beam search with the decoder; joint: with the decoder and the CTC of the last
-        interface; ctc_greedy: no decoder, the best token at each position of the last interface.
+        interface; greedy: the decoder's best token at each step. Without a decoder, ctc_greedy: the best token at each
+        position of the last interface; ctc_beam: its most probable outputs, by prefix beam search; rescore: these,
+        compared by what the decoder and CTC give the whole of each, as in joint.
     beam_size : int
-        Hypotheses kept at each step.
+        Hypotheses kept at each step, or in the CTC modes at each position.
     length_penalty : float
         alpha: finished hypotheses are compared by score / U**alpha, U their tokens with `<eos>`.
         1 is the mean log-probability (ESPnet's `normalize_length`), 0 compares sums and so favours
-        short output. Choose it on the validation set.
+        short output. Choose it on the validation set. `ctc_greedy` and `ctc_beam` compare without it.
     ctc_weight : float
-        Of the CTC score in `joint`, below 1; the decoder's is the rest.
+        Of the CTC score in `joint` and `rescore`, below 1; the decoder's is the rest.
     maxlenratio, minlenratio : float
         Most and fewest tokens, `<eos>` not counted, as a multiple of the K positions that the
         decoder reads; a negative number is an absolute count. `maxlenratio` 0: 2 K + 10 (ESPnet's
-        0 means K, which would cut a plain encoder-decoder off at the length of its source).
+        0 means K, which would cut a plain encoder-decoder off at the length of its source). Not of the CTC modes.
     nbest : int
-        Hypotheses given for each input, at most `beam_size`; `ctc_greedy` gives one.
+        Hypotheses given for each input, at most `beam_size`; `greedy` and `ctc_greedy` give one.
     pre_beam_ratio, ctc_beam_ratio : float
         In `joint`, the next tokens that are looked at: times `beam_size`, so many of the decoder's best, and so many
-        that are most probable anywhere in the interface; and `<eos>`. ESPnet's are 1.5 and 0.
+        that are most probable anywhere in the interface; and `<eos>`. ESPnet's are 1.5 and 0. In `ctc_beam` and
+        `rescore` a prefix grows by the `ctc_beam_ratio * beam_size` most probable tokens of a position.
     patience : float
         An input is done when `patience * beam_size` of its hypotheses are, or when no better one can come; 0: only
         then. 1 takes two thirds of the time and finds a little worse, 3 four fifths and on captions the same.
     batch_size : int
         Inputs of similar length that are searched together; changes the speed, not the result.
-    precision : {"fp32", "bf16", "auto"}
-        Of the matrix products.
+    batch_tokens : int
+        Most of them by memory: positions of the longest times `beam_size` times inputs; 0: no such limit.
+    precision : {"fp32", "bf16", "int8", "auto"}
+        Of the matrix products. int8: weights and inputs of linear layers as 8-bit integers, on a CPU.
     """
 
     mode: str = "attention"
@@ -61,6 +67,7 @@ class DecodingOptions:
     ctc_beam_ratio: float = 6.0
     patience: float = 0.0
     batch_size: int = 32
+    batch_tokens: int = 0
     precision: str = "fp32"
 
     def __post_init__(self) -> None:
@@ -76,11 +83,17 @@ class DecodingOptions:
             ("ctc_beam_ratio", 0 <= self.ctc_beam_ratio < math.inf, "it must be at least 0"),
             ("patience", 0 <= self.patience < math.inf, "it must be at least 0"),
             ("batch_size", self.batch_size >= 1, "it must be at least 1"),
-            ("precision", self.precision in ("fp32", "bf16", "auto"), "legal are fp32, bf16, auto"),
+            ("batch_tokens", self.batch_tokens >= 0, "it must be at least 0"),
+            ("precision", self.precision in PRECISIONS, f"legal are {', '.join(PRECISIONS)}"),
         ]  # fmt: skip
         for name, legal, remedy in checks:
             if not legal:
                 raise ConfigError(f"{name} is {getattr(self, name)!r}; {remedy}")
+
+    @property
+    def hypotheses(self) -> int:
+        """How many of an input are in memory at once."""
+        return 1 if self.mode in ("greedy", "ctc_greedy") else self.beam_size
 
     def limits(self, positions: int) -> tuple[int, int]:
         """Fewest and most tokens for an input of K = `positions`, `<eos>` not counted."""

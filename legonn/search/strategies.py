@@ -3,23 +3,32 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
-from torch.nn.utils.rnn import pad_sequence
 
 from legonn.chain import Chain, Encoded
 from legonn.errors import ConfigError
 from legonn.interface import Marginals
 from legonn.layers import padding_mask
-from legonn.precision import autocast, resolve_precision
-from legonn.search.beam import BeamSearch, Found
+from legonn.search.beam import LEAVE, BeamSearch, Found
+from legonn.search.ctc_beam import prefix_beam_search
 from legonn.search.ctc_prefix import CTCScorer
 from legonn.search.options import DecodingOptions
+from legonn.search.rescoring import decoder_scores
 from legonn.search.scorers import DecoderScorer, Scorer
 
-__all__ = ["Attention", "CTCGreedy", "Joint", "Strategy", "decode_batch", "strategy_for"]
+__all__ = [
+    "Attention",
+    "CTCBeam",
+    "CTCGreedy",
+    "Greedy",
+    "Joint",
+    "Rescore",
+    "Strategy",
+    "strategy_for",
+]
 
 
 class Strategy(ABC):
@@ -33,6 +42,8 @@ class Strategy(ABC):
         Of the search.
     """
 
+    needs_interface = True
+
     def __init__(self, chain: Chain, options: DecodingOptions) -> None:
         self.chain = chain
         self.options = options
@@ -44,6 +55,8 @@ class Strategy(ABC):
 
 class Attention(Strategy):
     """Beam search with the decoder alone; the score's name is `decoder`."""
+
+    needs_interface = False
 
     def __call__(self, encoded: Encoded) -> list[list[Found]]:
         limits = [self.options.limits(positions) for positions in encoded.lengths.tolist()]
@@ -91,6 +104,8 @@ class Attention(Strategy):
 class Joint(Attention):
     """Beam search with the decoder and the last interface's CTC; scores are `decoder` and `ctc`."""
 
+    needs_interface = True
+
     def weights(self) -> dict[str, float]:
         """See `Attention`."""
         return {"decoder": 1 - self.options.ctc_weight, "ctc": self.options.ctc_weight}
@@ -107,6 +122,99 @@ def _some(encoded: Encoded, places: Sequence[int]) -> Encoded:
     """Of these utterances alone."""
     crossed = tuple(Marginals(m.log_probs[places], m.lengths[places]) for m in encoded.marginals)
     return Encoded(encoded.memory[places], encoded.lengths[places], crossed)
+
+
+class Greedy(Strategy):
+    """The decoder's best token at each step: what `Attention` gives with a beam of one, sooner."""
+
+    needs_interface = False
+
+    def __call__(self, encoded: Encoded) -> list[list[Found]]:
+        limits = [self.options.limits(positions) for positions in encoded.lengths.tolist()]
+        fewest, most = torch.tensor(limits, device=encoded.memory.device).unbind(dim=1)
+        scorer = DecoderScorer(self.chain.decoder, encoded.memory, encoded.lengths, size=1)
+        going = torch.arange(len(limits), device=encoded.memory.device)
+        tokens = torch.full_like(going, self.chain.sos)
+        ids: list[list[int]] = [[] for _ in limits]
+        sums = [0.0] * len(limits)
+        ended = torch.zeros_like(going, dtype=torch.bool)
+        for length in range(max(high for _, high in limits) + 1):
+            log_probs = scorer.step(tokens[:, None])[:, 0]  # (N', V)
+            best, tokens = self._allowed(log_probs, length, fewest, most).max(dim=1)
+            for i, token, score, over in zip(
+                going.tolist(), tokens.tolist(), best.tolist(), ended.tolist(), strict=True
+            ):
+                if not over:
+                    ids[i].append(token)
+                    sums[i] += score
+            ended = ended | (tokens == self.chain.eos)
+            if bool(ended.all()):
+                break
+            left = (~ended).nonzero()[:, 0]
+            if len(left) <= (1 - LEAVE) * len(ended):
+                scorer.keep(left)
+                going, tokens, ended = going[left], tokens[left], ended[left]
+                fewest, most = fewest[left], most[left]
+        return [
+            [
+                Found(
+                    tuple(row[:-1]),
+                    total / len(row) ** self.options.length_penalty,
+                    {"decoder": total},
+                )
+            ]
+            for row, total in zip(ids, sums, strict=True)
+        ]
+
+    def _allowed(self, log_probs: Tensor, length: int, fewest: Tensor, most: Tensor) -> Tensor:
+        """(N', V) with -inf for what the length limits forbid."""
+        eos = self.chain.eos
+        end = log_probs[:, eos].masked_fill(fewest > length, -torch.inf)
+        log_probs = log_probs.masked_fill((most == length)[:, None], -torch.inf)
+        log_probs[:, eos] = end
+        return log_probs
+
+
+class CTCBeam(Strategy):
+    """CTC prefix beam search over the last interface: no decoder, the most probable outputs and not paths.
+
+    The score is the output's log-probability in nats, `scores["ctc"]` the same.
+    """
+
+    def __call__(self, encoded: Encoded) -> list[list[Found]]:
+        return [found[: self.options.nbest] for found in self.search(encoded)]
+
+    def search(self, encoded: Encoded) -> list[list[Found]]:
+        """All `beam_size` of each utterance."""
+        marginals = encoded.marginals[-1]
+        outputs = prefix_beam_search(
+            marginals.log_probs,
+            marginals.lengths,
+            beam_size=self.options.beam_size,
+            tokens=int(self.options.ctc_beam_ratio * self.options.beam_size),
+            eos=self.chain.eos,
+        )
+        return [[Found(ids, total, {"ctc": total}) for ids, total in found] for found in outputs]
+
+
+class Rescore(CTCBeam):
+    """The `beam_size` best of `CTCBeam`, scored by the decoder in one pass; weights and scores are `Joint`'s."""
+
+    def __call__(self, encoded: Encoded) -> list[list[Found]]:
+        found = self.search(encoded)
+        scores = decoder_scores(self.chain, encoded, [[one.ids for one in row] for row in found])
+        return [
+            sorted(map(self._rescored, row, totals), key=lambda one: -one.score)[
+                : self.options.nbest
+            ]
+            for row, totals in zip(found, scores, strict=True)
+        ]
+
+    def _rescored(self, found: Found, decoder: float) -> Found:
+        weight, ctc = self.options.ctc_weight, found.scores["ctc"]
+        total = (1 - weight) * decoder + weight * ctc
+        normalised = total / (len(found.ids) + 1) ** self.options.length_penalty
+        return Found(found.ids, normalised, {"decoder": decoder, "ctc": ctc})
 
 
 class CTCGreedy(Strategy):
@@ -131,7 +239,10 @@ class CTCGreedy(Strategy):
 STRATEGIES: dict[str, type[Strategy]] = {
     "attention": Attention,
     "joint": Joint,
+    "greedy": Greedy,
     "ctc_greedy": CTCGreedy,
+    "ctc_beam": CTCBeam,
+    "rescore": Rescore,
 }
 
 
@@ -143,57 +254,10 @@ def strategy_for(chain: Chain, options: DecodingOptions) -> Strategy:
     ConfigError
         If it needs an interface and the chain is a plain encoder-decoder.
     """
-    if options.mode != "attention" and chain.head is None:
+    strategy = STRATEGIES[options.mode]
+    if strategy.needs_interface and chain.head is None:
         raise ConfigError(
             f"mode is {options.mode!r}, but this system is a plain encoder-decoder: it has no "
             "interface whose CTC could be decoded. Use mode attention, or train with --system lego."
         )
-    return STRATEGIES[options.mode](chain, options)
-
-
-@torch.inference_mode()
-def decode_batch(
-    chain: Chain, sources: Sequence[Tensor], options: DecodingOptions
-) -> list[list[Found]]:
-    """Decode inputs together; each gives what it gives alone.
-
-    Parameters
-    ----------
-    chain : Chain
-        In evaluation mode.
-    sources : sequence of Tensor
-        Ids or samples (T,) each, on any device; T at least 1.
-    options : DecodingOptions
-        How.
-
-    Returns
-    -------
-    list of list of Found
-        For each input its hypotheses, the best first.
-    """
-    strategy = strategy_for(chain, options)
-    device = chain.decoder.embedding.weight.device
-    with autocast(device, resolve_precision(options.precision, device)):
-        return strategy(_encode(chain, [source.to(device) for source in sources]))
-
-
-def _encode(chain: Chain, sources: Sequence[Tensor]) -> Encoded:
-    """Encode inputs (T,) in one batch; one by one where the encoder would look at the padding."""
-    if getattr(chain.encoder, "sees_padding", False) and len({len(x) for x in sources}) > 1:
-        return _join([_encode(chain, [source]) for source in sources])
-    lengths = torch.tensor([len(source) for source in sources], device=sources[0].device)
-    return chain.encode(pad_sequence(list(sources), batch_first=True), lengths)
-
-
-def _join(parts: Sequence[Encoded]) -> Encoded:
-    """A batch of utterances that were encoded one by one."""
-
-    def padded(rows: Iterable[Tensor]) -> Tensor:
-        return pad_sequence([row[0] for row in rows], batch_first=True)
-
-    crossed = tuple(
-        Marginals(padded(m.log_probs for m in same), torch.cat([m.lengths for m in same]))
-        for same in zip(*(part.marginals for part in parts), strict=True)
-    )
-    lengths = torch.cat([part.lengths for part in parts])
-    return Encoded(padded(part.memory for part in parts), lengths, crossed)
+    return strategy(chain, options)

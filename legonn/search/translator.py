@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -12,9 +13,12 @@ from torch import Tensor
 from legonn.audio.source import Sound
 from legonn.chain import Chain
 from legonn.errors import ConfigError
+from legonn.search.alignment import Alignment
 from legonn.search.beam import Found
+from legonn.search.decoding import decode_batch, prepare
+from legonn.search.memory import Halving, batches, positions
 from legonn.search.options import DecodingOptions
-from legonn.search.strategies import decode_batch, strategy_for
+from legonn.search.pipeline import Begun
 from legonn.tokenizer import TextCodec
 
 __all__ = ["Hypothesis", "SearchedSystem", "Transcriber", "Translator"]
@@ -47,6 +51,8 @@ class Hypothesis:
         By which hypotheses are compared, see `DecodingOptions.length_penalty` and `CTCGreedy`.
     scores : dict
         Each scorer's own sum of log-probabilities in nats: `decoder`, `ctc` or `ctc_path`.
+    alignment : Alignment or None
+        Where in the last interface its tokens are; None where that wasn't asked for, or CTC has no path for them.
     """
 
     text: str
@@ -54,33 +60,85 @@ class Hypothesis:
     ids: tuple[int, ...]
     score: float
     scores: dict[str, float]
+    alignment: Alignment | None = None
 
 
 # Of an input without a token there is nothing to search.
 EMPTY = Hypothesis(text="", tokens=(), ids=(), score=0.0, scores={})
 
 
-class _Searcher:
-    """What reading and hearing share: the system, and what is made of what was found."""
+BatchDecoder = Callable[[Sequence[Sequence[Tensor]]], Iterable[list[list[Found]]]]
 
-    def __init__(self, system: SearchedSystem, options: DecodingOptions | None = None) -> None:
+
+class _Searcher:
+    """What reading and hearing share: the system, and what is made of what was found.
+
+    Parameters
+    ----------
+    system : SearchedSystem
+        Its chain is put in evaluation mode.
+    options : DecodingOptions
+        How.
+    aligned : bool
+        Whether hypotheses tell where in the last interface their tokens are.
+    decode : callable, optional
+        Takes batches of inputs (T,), short ones first, and gives the hypotheses of each batch, such as a `Pool` that
+        has the same options; by default the system's chain does.
+    tell : callable
+        Told when memory runs out, and batches are halved.
+    """
+
+    def __init__(
+        self,
+        system: SearchedSystem,
+        options: DecodingOptions | None = None,
+        *,
+        aligned: bool = False,
+        decode: BatchDecoder | None = None,
+        tell: Callable[[str], None] = warnings.warn,
+    ) -> None:
         self.system = system
         self.options = options or DecodingOptions()
-        system.chain.eval()
-        strategy_for(system.chain, self.options)  # say now what can't be done
+        self.aligned = aligned
+        self.decode = decode or self.decode_here
+        self.halving = Halving(self._decode, tell)
+        self.chain = prepare(system.chain, self.options)  # says now what can't be done
 
-    def search(
-        self,
-        sources: Sequence[Tensor],
-        results: list[list[Hypothesis]],
-        on_done: Callable[[int], None],
-    ) -> None:
-        """Inputs (T,) -> hypotheses, put into `results`; those of similar length together, empty ones left out."""
-        for places in batches(map(len, sources), self.options.batch_size):
-            found = decode_batch(self.system.chain, [sources[i] for i in places], self.options)
-            for place, hypotheses in zip(places, found, strict=True):
-                results[place] = [self._readable(one) for one in hypotheses]
-            on_done(len(places))
+    @property
+    def ahead(self) -> int:
+        """Batches that should be begun at once: where others decode, more than one."""
+        return int(getattr(self.decode, "ahead", 0))
+
+    def begin(
+        self, sources: Sequence[Tensor], on_done: Callable[[int], None]
+    ) -> Begun[list[list[Hypothesis]]]:
+        """Inputs (T,) -> their hypotheses, those of similar length searched together; empty ones have an empty one."""
+        parts = self.batches([len(source) for source in sources])
+        decoded = self.decode([[sources[i] for i in places] for places in parts])
+        results = [[EMPTY] for _ in sources]
+
+        def finish() -> list[list[Hypothesis]]:
+            on_done(sum(len(source) == 0 for source in sources))
+            for places, found in zip(parts, decoded, strict=True):
+                for place, hypotheses in zip(places, found, strict=True):
+                    results[place] = [self._readable(one) for one in hypotheses]
+                on_done(len(places))
+            return results
+
+        return Begun(len(parts), finish)
+
+    def decode_here(self, parts: Sequence[Sequence[Tensor]]) -> Iterator[list[list[Found]]]:
+        """Batches of inputs (T,) -> the hypotheses of each batch."""
+        return map(self.halving, parts)
+
+    def _decode(self, sources: Sequence[Tensor]) -> list[list[Found]]:
+        return decode_batch(self.chain, sources, self.options, aligned=self.aligned)
+
+    def batches(self, lengths: Sequence[int]) -> list[list[int]]:
+        """Places of what is searched together, of inputs so long in tokens or samples."""
+        costs = [self.options.hypotheses * count for count in positions(self.chain, lengths)]
+        budget = self.options.batch_tokens
+        return list(batches(lengths, self.options.batch_size, costs=costs, budget=budget))
 
     def _readable(self, found: Found) -> Hypothesis:
         target = self.system.target
@@ -90,11 +148,12 @@ class _Searcher:
             ids=found.ids,
             score=found.score,
             scores=found.scores,
+            alignment=found.alignment,
         )
 
 
 class Transcriber(_Searcher):
-    """Writes down, or translates, what recordings say; parameters as `Translator`'s.
+    """Writes down, or translates, what recordings say; parameters as `_Searcher`'s.
 
     Raises
     ------
@@ -102,8 +161,10 @@ class Transcriber(_Searcher):
         If the options ask for CTC of a plain encoder-decoder; if the system reads, and doesn't hear.
     """
 
-    def __init__(self, system: SearchedSystem, options: DecodingOptions | None = None) -> None:
-        super().__init__(system, options)
+    def __init__(
+        self, system: SearchedSystem, options: DecodingOptions | None = None, **others: Any
+    ) -> None:
+        super().__init__(system, options, **others)
         if not isinstance(system.source, Sound):
             raise ConfigError("this system takes text, not speech: call System.translate")
         self.sound = system.source
@@ -120,22 +181,18 @@ class Transcriber(_Searcher):
         on_done : callable
             Told the number of recordings finished since the last time.
         """
+        return self.start(waveforms, on_done).finish()
+
+    def start(
+        self, waveforms: Sequence[Any], on_done: Callable[[int], None] = lambda count: None
+    ) -> Begun[list[list[Hypothesis]]]:
+        """Begin with what `transcribe` does."""
         sources = [torch.as_tensor(samples, dtype=torch.float32) for samples in waveforms]
-        results = [[EMPTY] for _ in sources]
-        on_done(sum(len(samples) == 0 for samples in sources))
-        self.search(sources, results, on_done)
-        return results
+        return self.begin(sources, on_done)
 
 
 class Translator(_Searcher):
-    """Translates lines.
-
-    Parameters
-    ----------
-    system : SearchedSystem
-        Its chain is put in evaluation mode.
-    options : DecodingOptions
-        How.
+    """Translates lines; parameters as `_Searcher`'s.
 
     Raises
     ------
@@ -143,8 +200,10 @@ class Translator(_Searcher):
         If the options ask for CTC of a plain encoder-decoder; if the system hears, and doesn't read.
     """
 
-    def __init__(self, system: SearchedSystem, options: DecodingOptions | None = None) -> None:
-        super().__init__(system, options)
+    def __init__(
+        self, system: SearchedSystem, options: DecodingOptions | None = None, **others: Any
+    ) -> None:
+        super().__init__(system, options, **others)
         if not isinstance(system.source, TextCodec):
             raise ConfigError(
                 f"this system takes {system.source}, not text: call System.transcribe"
@@ -164,20 +223,16 @@ class Translator(_Searcher):
         on_done : callable
             Told the number of lines finished since the last time.
         """
+        return self.start(lines, on_done).finish()
+
+    def start(
+        self, lines: Sequence[str], on_done: Callable[[int], None] = lambda count: None
+    ) -> Begun[list[list[Hypothesis]]]:
+        """Begin with what `translate` does."""
         encode = self.codec.encode
         ids = [encode(line if line.strip() else "") for line in lines]
-        results = [[EMPTY] for _ in lines]
-        on_done(sum(len(row) == 0 for row in ids))
-        self.search([torch.from_numpy(row) for row in ids], results, on_done)
-        return results
+        return self.begin([torch.from_numpy(row) for row in ids], on_done)
 
-    def unknown(self, line: str) -> list[str]:
-        """The tokens of a line that the source vocabulary lacks."""
-        return [token for token in self.codec.split(line) if token not in self._known]
-
-
-def batches(lengths: Iterable[int], size: int) -> Iterator[list[int]]:
-    """Places of similar length, at most `size` together, short ones first; length 0 is left out."""
-    known = list(lengths)
-    places = sorted((i for i, length in enumerate(known) if length), key=known.__getitem__)
-    yield from (places[i : i + size] for i in range(0, len(places), size))
+    def unknown(self, tokens: Iterable[str]) -> list[str]:
+        """Those of a line's tokens that the source vocabulary lacks."""
+        return [token for token in tokens if token not in self._known]

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import json
+import os
 import re
 import subprocess
 import sys
@@ -20,7 +22,8 @@ from legonn.bin.decode import main
 from legonn.cli import run
 from legonn.factory import build_chain
 from legonn.interface import Interface
-from legonn.search import Hypothesis
+from legonn.search import DecodingOptions, Hypothesis, Translator
+from legonn.search import translator as translator_module
 from legonn.system import System
 
 TOKENS = ["<blank>", "<unk>", "<space>", "a", "b", "c", "<sos/eos>"]
@@ -84,7 +87,7 @@ def test_plain_lines_are_translated_to_plain_lines(
 ) -> None:
     source = tmp_path / "news"
     source.write_text("abc\n\ncΩb\n")
-    assert main(["--system", str(experiment), "--input", str(source)]) == 0
+    assert main(["--system", str(experiment), "--input", str(source)]) == 1  # one is empty
     printed = capsys.readouterr()
     lines = printed.out.split("\n")
     (abc,) = System.load(experiment).translate(["abc"])
@@ -101,6 +104,45 @@ def test_standard_input_is_translated_as_it_comes(
     assert main(["--system", str(experiment)]) == 0
     expected = System.load(experiment).translate(["abc", "b"])
     assert capsys.readouterr().out == "".join(f"{one.text}\n" for one in expected)
+
+
+def test_jsonl_has_all_hypotheses_with_scores_and_alignments(
+    experiment: Path, tmp_path: Path
+) -> None:
+    source, output = tmp_path / "text", tmp_path / "all.jsonl"
+    source.write_text("u1 abc\nu2 ba\n")
+    arguments = ["--system", str(experiment), "--input", str(source), "--output", str(tmp_path)]
+    options = ["--mode", "rescore", "--nbest", "3", "--jsonl", str(output)]
+    assert main([*arguments, *options]) == 0
+    lines = [json.loads(line) for line in output.read_text().splitlines()]
+    assert [line["id"] for line in lines] == ["u1", "u2"]
+    system = System.load(experiment)
+    for line, text in zip(lines, ("abc", "ba"), strict=True):
+        wanted = Translator(system, DecodingOptions(mode="rescore", nbest=3)).translate([text])[0]
+        assert len(line["hypotheses"]) == 3
+        for found, one in zip(line["hypotheses"], wanted, strict=True):
+            assert (found["text"], found["tokens"]) == (one.text, list(one.tokens))
+            assert found["score"] == pytest.approx(one.score, abs=1e-5)
+            assert found["scores"] == pytest.approx(one.scores, abs=1e-5)
+            assert found["scores"].keys() == {"decoder", "ctc"}
+            assert len(found["alignment"]) == len(one.tokens)
+            places = [position for span in found["alignment"] for position in span]
+            assert places == sorted(places) and "seconds" not in found
+
+
+def test_jsonl_of_plain_lines_has_their_numbers_and_of_a_plain_system_no_alignment(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    plain = make_experiment(tmp_path / "plain", system="attention")
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"abc\n\nb\n")))
+    main(["--system", str(plain), "--jsonl", str(tmp_path / "o")])
+    lines = [json.loads(line) for line in (tmp_path / "o").read_text().splitlines()]
+    assert [line["id"] for line in lines] == [1, 2, 3]
+    assert (
+        "".join(f"{line['hypotheses'][0]['text']}\n" for line in lines) == capsys.readouterr().out
+    )
+    alignments = [line["hypotheses"][0]["alignment"] for line in lines]
+    assert alignments == [None, [], None]
 
 
 def test_a_composition_of_an_experiment_with_itself_changes_nothing(
@@ -129,17 +171,139 @@ def test_warnings_of_a_composition_are_told(
     assert "were never trained to fit" in error
 
 
-def test_bad_bytes_are_listed_and_nothing_is_written(
+def test_bad_lines_are_told_and_the_rest_is_decoded(
     experiment: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     source, output = tmp_path / "text", tmp_path / "out"
-    source.write_bytes(b"u1 a\nu2 \xff\nu3 \xfe\n")
+    source.write_bytes(b"u1 abc\nu2 a\xff\nu3 \nu4 aaaaaaaaa\nu5 b\n")
     arguments = ["--system", str(experiment), "--input", str(source), "--output", str(output)]
-    assert run(main, arguments) == 2
+    assert run(main, [*arguments, "--max_tokens", "8"]) == 1
+    first, last = System.load(experiment).translate(["abc", "b"])
+    assert (output / "1best_recog" / "text").read_text() == (
+        f"u1 {first.text}\nu2 \nu3 \nu4 \nu5 {last.text}\n"
+    )
     error = capsys.readouterr().err
-    assert f"{source}:2: not UTF-8" in error
-    assert f"{source}:3: not UTF-8" in error
-    assert not output.exists()
+    assert f"warning: {source}:2: not UTF-8 at byte 5; its output is empty" in error
+    assert f"warning: {source}:4: 9 tokens, more than --max_tokens 8: split it" in error
+    assert f"warning: 1 empty lines gave empty translations: {source}:3" in error
+    assert "3 of 5 lines could not be decoded" in error
+
+
+def test_a_bad_line_of_a_stream_is_told_and_the_rest_is_decoded(
+    experiment: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"abc\n\xff\nb\n")))
+    assert main(["--system", str(experiment)]) == 1
+    first, last = System.load(experiment).translate(["abc", "b"])
+    printed = capsys.readouterr()
+    assert printed.out == f"{first.text}\n\n{last.text}\n"
+    assert "warning: <stdin>:2: not UTF-8 at byte 1" in printed.err
+
+
+# ---- Killed and resumed ----------------------------------------------------------------------------
+
+# Windows of 16 lines; one of them is bad, so that the exit status is remembered, too.
+RESUMED = [f"u{i:02d} {'abc'[i % 3] * (1 + i % 5)}{'cab'[i % 2]}" for i in range(40)]
+RESUMED[3] = "u03"
+ONE = ["--batch_size", "1", "--nbest", "2", "--beam_size", "2"]
+KILLER = """
+import os, signal, sys
+from legonn.bin.decode import main
+from legonn.search.translator import Translator
+inner, left = Translator.start, [2]
+def start(self, *arguments):
+    if not left[0]:
+        os.kill(os.getpid(), signal.SIGKILL)
+    left[0] -= 1
+    return inner(self, *arguments)
+Translator.start = start
+main(sys.argv[1:])
+"""
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    paths = (path for path in folder.rglob("*") if path.is_file())
+    return {str(path.relative_to(folder)): path.read_bytes() for path in paths}
+
+
+def test_a_run_that_was_killed_goes_on_where_it_was(
+    experiment: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    source, whole, killed = tmp_path / "text", tmp_path / "whole", tmp_path / "killed"
+    source.write_text("".join(f"{line}\n" for line in RESUMED))
+    arguments = ["--system", str(experiment), "--input", str(source), *ONE]
+
+    def outputs(folder: Path) -> list[str]:
+        return ["--output", str(folder), "--jsonl", str(folder / "all.jsonl")]
+
+    assert main([*arguments, *outputs(whole)]) == 1
+    code = [sys.executable, "-c", KILLER, *arguments, *outputs(killed)]
+    assert subprocess.run(code, capture_output=True, check=False).returncode == -9
+    left = contents(killed)
+    assert left["1best_recog/text.tmp"].count(b"\n") == 32 and "1best_recog/text" not in left
+    for name in ("1best_recog/token.tmp", "all.jsonl.tmp"):
+        with (killed / name).open("a") as file:
+            file.write("u32 half a li")
+    capsys.readouterr()
+    for message in ("--resume true: 32 inputs are done", f"{killed} is complete; nothing to do"):
+        assert main([*arguments, *outputs(killed), "--resume", "true"]) == 1
+        assert message in capsys.readouterr().err
+        (killed / "decode.journal").rename(tmp_path / "journal")
+        assert contents(killed) == contents(whole)
+        (tmp_path / "journal").rename(killed / "decode.journal")
+
+
+@pytest.mark.parametrize("stopped_at", [1, 20, 38])
+def test_a_run_that_was_interrupted_at_any_batch_goes_on(
+    experiment: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stopped_at: int
+) -> None:
+    source, whole, stopped = tmp_path / "in", tmp_path / "whole", tmp_path / "stopped"
+    source.write_text("".join(f"{line[4:]}\n" for line in RESUMED))
+    arguments = ["--system", str(experiment), "--input", str(source), *ONE]
+    main([*arguments, "--output", str(whole)])
+    inner, calls = translator_module.decode_batch, iter(range(99))
+
+    def stops(*given: Any, **options: Any) -> Any:
+        if next(calls) == stopped_at:
+            raise KeyboardInterrupt
+        return inner(*given, **options)
+
+    arguments += ["--output", str(stopped), "--resume", "true"]
+    with monkeypatch.context() as patch:
+        patch.setattr(translator_module, "decode_batch", stops)
+        assert run(main, arguments) == 130
+    assert main(arguments) == 1
+    assert stopped.read_bytes() == whole.read_bytes()
+
+
+def test_an_interrupted_decoding_of_audio_goes_on(
+    ears: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sounds = tmp_path / "sounds"
+    sounds.mkdir()
+    for i in range(20):
+        soundfile.write(sounds / f"{i:02d}.wav", sound(0.3 + i / 50, seed=i), RATE)
+    (sounds / "05.wav").write_text("none")
+    arguments = ["--system", str(ears), "--input", str(sounds), *SHORT, "--batch_size", "1"]
+
+    def outputs(name: str) -> list[str]:
+        folder = tmp_path / name
+        return ["--output", str(folder), "--times", str(folder / "times")]
+
+    assert main([*arguments, *outputs("whole")]) == 1
+    inner, calls = translator_module.decode_batch, iter(range(99))
+
+    def stops(*given: Any, **options: Any) -> Any:
+        if next(calls) == 17:
+            raise KeyboardInterrupt
+        return inner(*given, **options)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(translator_module, "decode_batch", stops)
+        assert run(main, [*arguments, *outputs("stopped")]) == 130
+    assert main([*arguments, *outputs("stopped"), "--resume", "true"]) == 1
+    (tmp_path / "stopped" / "decode.journal").unlink()
+    assert contents(tmp_path / "stopped") == contents(tmp_path / "whole")
 
 
 @pytest.mark.parametrize(
@@ -172,6 +336,12 @@ def test_help_imports_nothing_heavy() -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
+        (["--jsonl", "-"], "--jsonl -: name a file"),
+        (["--resume", "true"], "--resume true: name an --output"),
+        (["--resume", "yes"], "'yes': give true or false"),
+        (["--num_processes", "0"], "--num_processes 0: give at least 1"),
+        (["--num_processes", "2", "--ngpu", "1"], "--num_processes 2: a GPU is decoded on by one"),
+        (["--max_tokens", "0"], "--max_tokens 0: give at least 1"),
         (["--num_threads", "0"], "--num_threads 0: give at least 1"),
         (["--ngpu", "1"], "--ngpu 1: PyTorch finds no GPU here"),
         (["--maxlenratio", "nan"], "maxlenratio is nan; it must be finite"),
@@ -193,6 +363,62 @@ def test_options_that_cannot_be_are_one_message(
     except SystemExit as error:  # argparse's own
         status = int(error.code or 0)
     assert status == 2 and message in capsys.readouterr().err
+
+
+# ---- Several processes -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("heard", [False, True])
+def test_several_processes_write_what_one_does(
+    experiment: Path, ears: Path, tmp_path: Path, heard: bool
+) -> None:
+    """Of more windows than one; one input is bad."""
+    if heard:
+        source = tmp_path / "sounds"
+        source.mkdir()
+        for i in range(20):
+            soundfile.write(source / f"{i:02d}.wav", sound(0.3 + i / 50, seed=i), RATE)
+        (source / "05.wav").write_text("none")
+        arguments = ["--system", str(ears), "--input", str(source), *SHORT, "--batch_size", "1"]
+    else:
+        source = tmp_path / "text"
+        source.write_text("".join(f"{line}\n" for line in RESUMED))
+        arguments = ["--system", str(experiment), "--input", str(source), "--batch_size", "2"]
+    written = []
+    for processes in ("1", "2"):
+        folder = tmp_path / processes
+        outputs = ["--output", str(folder), "--jsonl", str(folder / "all.jsonl"), "--nbest", "2"]
+        given = [*arguments, *outputs, "--mode", "joint", "--num_processes", processes]
+        assert main(given) == 1
+        written.append(contents(folder))
+    assert written[0] == written[1]
+    assert len(written[0]) == 7
+    assert len(written[0]["1best_recog/text"].splitlines()) == (20 if heard else 40)
+
+
+@pytest.mark.parametrize("processes", ["1", "2"])
+def test_int8_of_one_process_and_of_several(
+    experiment: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], processes: str
+) -> None:
+    (tmp_path / "in").write_text("abc\ncab\nb\n")
+    command = ["--system", str(experiment), "--input", str(tmp_path / "in"), "--precision", "int8"]
+    assert main([*command, "--num_processes", processes]) == 0
+    found = System.load(experiment).translate(["abc", "cab", "b"], precision="int8")
+    assert capsys.readouterr().out == "".join(f"{one.text}\n" for one in found)
+
+
+def test_an_error_of_a_process_is_one_message(
+    experiment: Path,
+    tmp_path: Path,
+    capfd: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("legonn.bin.decode.load_chain", os._exit)
+    (tmp_path / "in").write_text("ab\n")
+    command = ["--system", str(experiment), "--input", str(tmp_path / "in"), "--num_processes", "2"]
+    assert run(main, command) == 2
+    (line,) = capfd.readouterr().err.splitlines()
+    assert line.startswith("legonn decode: error: a decoding process ")
 
 
 # ---- Speech ----------------------------------------------------------------------------------------
@@ -256,6 +482,7 @@ def test_a_kaldi_folder_becomes_espnets_folder(ears: Path, tmp_path: Path) -> No
     output = tmp_path / "out"
     arguments = ["--input", str(tmp_path / "wav.scp"), "--key_file", str(tmp_path / "keys"), *SHORT]
     arguments += ["--output", str(output), "--nbest", "2", "--mode", "joint"]
+    arguments += ["--jsonl", str(output / "all.jsonl")]
     assert main(["--system", str(ears), *arguments]) == 0
     found = expected(ears, samples[:12000], samples[12000:], mode="joint")
     assert found[0].text != found[1].text
@@ -268,6 +495,10 @@ def test_a_kaldi_folder_becomes_espnets_folder(ears: Path, tmp_path: Path) -> No
     assert scores == pytest.approx([one.score for one in found], abs=1e-4)
     seconds = (output / "2best_recog" / "text").read_text().splitlines()
     assert [line.partition(" ")[0] for line in seconds] == ["u1", "u2"]
+    for line in map(json.loads, (output / "all.jsonl").read_text().splitlines()):
+        for one in line["hypotheses"]:
+            assert len(one["seconds"]) == len(one["alignment"]) == len(one["tokens"])
+            assert all(0 <= start < end <= 1.5 for start, end in one["seconds"])
 
 
 def test_a_long_recording_is_decoded_in_pieces_with_their_times(

@@ -45,6 +45,14 @@ def test_a_written_file_reads_back_sorted(tmp_path: Path) -> None:
     assert read_text(tmp_path / "text") == {"a": "eins  und", "b": "zwei"}
 
 
+def test_lines_whose_text_is_bad_can_be_kept(tmp_path: Path) -> None:
+    file = tmp_path / "text"
+    file.write_bytes(b"a eins\nb zw\xff\nc drei\n")
+    bad: dict[str, str] = {}
+    assert read_text(file, bad) == {"a": "eins", "b": "", "c": "drei"}
+    assert bad == {"b": "not UTF-8 at byte 5"}
+
+
 def test_reading_tells_all_faults_at_once(tmp_path: Path) -> None:
     file = tmp_path / "text"
     file.write_bytes(b"a eins\nb \xff\n zwei\na drei\n")

@@ -10,7 +10,14 @@ import pytest
 
 from legonn.errors import ConfigError, DataError, LegonnError
 from legonn.search import Hypothesis
-from legonn.search.files import Lines, open_whole, open_writer, read_input, stream_lines
+from legonn.search.files import (
+    Lines,
+    Several,
+    open_whole,
+    open_writer,
+    read_input,
+    stream_lines,
+)
 
 
 def hypothesis(text: str, score: float = -0.5) -> Hypothesis:
@@ -43,6 +50,31 @@ def test_every_line_that_is_not_utf8_is_named(tmp_path: Path) -> None:
         f"{path}:2: not UTF-8 at byte 3",
         f"{path}:3: not UTF-8 at byte 3",
     ]
+
+
+@pytest.mark.parametrize("kaldi", [False, True])
+def test_bad_lines_can_be_kept_as_empty_ones(tmp_path: Path, kaldi: bool) -> None:
+    path = tmp_path / ("text" if kaldi else "in")
+    keys = b"u1 ", b"u2 ", b"u3 "
+    lines = [b"gut\n", b"Gr\xfc\xdfe\n", b"ab\n"]
+    path.write_bytes(
+        b"".join(key + line for key, line in zip(keys, lines, strict=True))
+        if kaldi
+        else b"".join(lines)
+    )
+    read = read_input(str(path), tolerant=True)
+    assert list(read.texts) == ["gut", "", "ab"]
+    assert list(read.numbers) == [1, 2, 3]
+    assert read.faults == {2: f"not UTF-8 at byte {6 if kaldi else 3}"}
+    (part,) = list(read.part(1).windows(5))
+    assert (list(part.numbers), part.faults) == ([2, 3], read.faults)
+
+
+@pytest.mark.parametrize("line", [b"u\xff a\n", b"u1\xff\n", b" a\n"])
+def test_an_id_that_cannot_be_read_is_an_error_all_the_same(tmp_path: Path, line: bytes) -> None:
+    (tmp_path / "text").write_bytes(b"u0 a\n" + line)
+    with pytest.raises(DataError, match=r"text:2: (not UTF-8|no id)"):
+        read_input(str(tmp_path / "text"), tolerant=True)
 
 
 def test_keys_pick_lines_and_keep_their_numbers(tmp_path: Path) -> None:
@@ -79,10 +111,10 @@ def test_a_stream_gives_whole_lines_as_they_come() -> None:
     assert [list(part.numbers) for part in parts] == [[1, 2], [3], [4]]
 
 
-def test_a_stream_names_the_line_that_is_not_utf8() -> None:
-    with pytest.raises(DataError) as caught:
-        list(stream_lines(io.BytesIO(b"a\n\xff\n")))
-    assert caught.value.items == ["<stdin>:2: not UTF-8 at byte 1"]
+def test_a_stream_keeps_the_line_that_is_not_utf8() -> None:
+    (part,) = stream_lines(io.BytesIO(b"a\n\xff\nb\n"))
+    assert list(part.texts) == ["a", "", "b"]
+    assert part.faults == {2: "not UTF-8 at byte 1"}
 
 
 def test_windows_split_everything_alike() -> None:
@@ -153,6 +185,13 @@ def test_a_pipe_is_written_to_and_stays_one(tmp_path: Path) -> None:
 def test_a_folder_in_the_place_of_a_file(tmp_path: Path) -> None:
     with pytest.raises(LegonnError, match="can't write .*: Is a directory"), open_whole(tmp_path):
         pass
+
+
+def test_several_writers_get_the_same(tmp_path: Path) -> None:
+    names = [str(tmp_path / name) for name in "ab"]
+    with open_writer(names[0], ids=False) as first, open_writer(names[1], ids=False) as second:
+        Several(first, second).write(None, [[hypothesis("c")]])
+    assert [Path(name).read_text() for name in names] == ["c\n", "c\n"]
 
 
 def test_standard_output_gets_ids_where_there_are(capsys: pytest.CaptureFixture[str]) -> None:

@@ -16,8 +16,11 @@ from legonn.audio.recordings import Utterance
 from legonn.audio.source import Sound
 from legonn.progress import Progress
 from legonn.search import Hypothesis
+from legonn.search.alignment import Alignment
 from legonn.search.files import open_writer
-from legonn.search.listening import Tally, decode_recordings, join, transcribe_window
+from legonn.search.journal import Journal
+from legonn.search.listening import Tally, begin_window, decode_recordings, join
+from legonn.search.pipeline import Begun
 
 RATE = 4000
 
@@ -31,13 +34,18 @@ class Lengths:
 
     sound = Sound(RATE)
 
-    def transcribe(
+    ahead = 0
+
+    def start(
         self, pieces: Sequence[Any], on_done: Callable[[int], None]
-    ) -> list[list[Hypothesis]]:
-        on_done(0)
-        for _ in pieces:
-            on_done(1)
-        return [[hypothesis(f"{len(piece)}"), hypothesis("other")] for piece in pieces]
+    ) -> Begun[list[list[Hypothesis]]]:
+        def finish() -> list[list[Hypothesis]]:
+            on_done(0)
+            for _ in pieces:
+                on_done(1)
+            return [[hypothesis(f"{len(piece)}"), hypothesis("other")] for piece in pieces]
+
+        return Begun(1, finish)
 
 
 LENGTHS: Any = Lengths()
@@ -63,6 +71,25 @@ def test_pieces_become_one_hypothesis() -> None:
     ]
 
 
+def test_times_of_tokens_are_the_recordings_and_positions_count_on() -> None:
+    class Aligner(Lengths):
+        def start(
+            self, pieces: Sequence[Any], on_done: Callable[[int], None]
+        ) -> Begun[list[list[Hypothesis]]]:
+            one = Hypothesis("a", ("a",), (3,), 0.0, {}, Alignment(((1, 2),), 4))
+            return Begun(1, lambda: [[one] for _ in pieces])
+
+    aligner: Any = Aligner()
+    (found,) = begin_window(aligner, [heard("a", 4, 8)]).finish()  # 10 Hz: 0 to 0.4 s, and to 1.2 s
+    (joined,) = join(found)
+    assert joined.alignment is not None
+    assert joined.alignment.spans == ((1, 2), (5, 6))
+    assert joined.alignment.positions == 8
+    (first, second) = joined.alignment.times or ()
+    assert first == pytest.approx((0.1, 0.3))
+    assert second == pytest.approx((0.6, 1.0))
+
+
 def test_nothing_heard_is_an_empty_text() -> None:
     (found,) = join([])
     assert (found.text, found.tokens, found.score) == ("", (), 0.0)
@@ -71,7 +98,7 @@ def test_nothing_heard_is_an_empty_text() -> None:
 def test_each_recording_gets_what_its_pieces_gave() -> None:
     done: list[int] = []
     window = [heard("a", 3), heard("bad"), heard("b", 5, 7, 6)]
-    found = transcribe_window(LENGTHS, window, done.append)
+    found = begin_window(LENGTHS, window, done.append).finish()
     assert [[piece[0].text for piece in pieces] for pieces in found] == [["3"], [], ["5", "7", "6"]]
     # Four pieces of three recordings.
     assert np.cumsum(done).tolist() == [0, 0, 1, 2, 3]
@@ -79,7 +106,7 @@ def test_each_recording_gets_what_its_pieces_gave() -> None:
 
 def test_a_window_without_a_piece_is_done_at_once() -> None:
     done: list[int] = []
-    assert transcribe_window(LENGTHS, [heard("bad"), heard("worse")], done.append) == [[], []]
+    assert begin_window(LENGTHS, [heard("bad"), heard("worse")], done.append).finish() == [[], []]
     assert sum(done) == 2
 
 
@@ -115,6 +142,7 @@ def test_recordings_are_written_in_their_order_with_times_and_faults(
             size=2,
             writer=writer,
             times=times,
+            journal=Journal(None, {}),
             progress=Progress(3, unit="recording", stream=log),
         )
     assert tally == Tally(total=3, bad=1, cut=1, seconds=10.0)

@@ -1,4 +1,4 @@
-"""Counted warnings."""
+"""Lines that can't be decoded, and counted warnings."""
 
 from __future__ import annotations
 
@@ -10,32 +10,54 @@ from legonn.search.notes import Notes
 
 # A letter is a token, and a zero-width space is none.
 TRANSLATOR: Any = SimpleNamespace(
-    unknown=lambda text: [c for c in text if c in "ΩßX"],
+    unknown=lambda tokens: [c for c in tokens if c in "ΩßX"],
     codec=SimpleNamespace(split=lambda text: list(text.replace("\u200b", ""))),
 )
 
 
+def make_notes(longest: int = 1000) -> tuple[Notes, list[str]]:
+    told: list[str] = []
+    return Notes(longest=longest, tell=told.append), told
+
+
 def test_the_first_places_of_each_kind_are_named() -> None:
-    notes = Notes()
+    notes, told = make_notes()
     notes.look(TRANSLATOR, Lines("in", [4, 5, 6], ["a", " ", "ΩaßΩ"]))
     notes.look(TRANSLATOR, Lines("in", range(7, 14), ["X"] * 7))
     assert notes.warnings() == [
         "warning: 1 empty lines gave empty translations: in:5",
         "warning: 8 lines have tokens that the source vocabulary lacks, read as <unk>: "
         "in:6 ('Ω', 'ß'), in:7 ('X'), in:8 ('X'), in:9 ('X'), in:10 ('X') and 3 more",
+        "1 of 10 lines could not be decoded",
     ]
+    assert told == []
 
 
 def test_lines_without_a_token_and_very_long_ones_are_counted() -> None:
-    notes = Notes()
+    notes, _ = make_notes()
     notes.look(TRANSLATOR, Lines("in", [1, 2, 3], ["\u200b", "a" * 300, "b" * 301]))
-    first, second = notes.warnings()
+    first, second, _ = notes.warnings()
     assert first == "warning: 1 empty lines gave empty translations: in:1"
     assert second.startswith("warning: 1 lines have more than 300 tokens")
     assert second.endswith("split them: in:3 (301)")
 
 
+def test_bad_lines_are_told_at_once_and_become_empty() -> None:
+    notes, told = make_notes(longest=3)
+    lines = Lines("in", [7, 8, 9, 10], ["abc", "abcd", "", ""], faults={9: "not UTF-8 at byte 3"})
+    assert notes.look(TRANSLATOR, lines) == ["abc", "", "", ""]
+    assert told == [
+        "warning: in:8: 4 tokens, more than --max_tokens 3: split it; its output is empty",
+        "warning: in:9: not UTF-8 at byte 3; its output is empty",
+    ]
+    assert (notes.bad, notes.total) == (3, 4)
+    assert notes.warnings() == [
+        "warning: 1 empty lines gave empty translations: in:10",
+        "3 of 4 lines could not be decoded",
+    ]
+
+
 def test_good_input_gives_none() -> None:
-    notes = Notes()
-    notes.look(TRANSLATOR, Lines("in", [1], ["a"]))
-    assert notes.warnings() == []
+    notes, told = make_notes()
+    assert notes.look(TRANSLATOR, Lines("in", [1], ["a"])) == ["a"]
+    assert notes.warnings() == told == []

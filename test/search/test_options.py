@@ -59,7 +59,10 @@ def test_what_is_no_configuration(tmp_path: Path, content: str) -> None:
 @pytest.mark.parametrize(
     ("values", "message"),
     [
-        ({"mode": "greedy"}, "mode is 'greedy'; legal are attention, joint, ctc_greedy"),
+        (
+            {"mode": "ctc"},
+            "mode is 'ctc'; legal are attention, joint, greedy, ctc_greedy, ctc_beam, rescore",
+        ),
         ({"beam_size": 0}, "beam_size is 0; it must be at least 1"),
         ({"beam_size": 3, "nbest": 4}, "nbest is 4; legal are 1 to beam_size"),
         ({"ctc_weight": 1.5}, "ctc_weight is 1.5; it must be at least 0 and below 1"),
@@ -68,7 +71,8 @@ def test_what_is_no_configuration(tmp_path: Path, content: str) -> None:
         ({"maxlenratio": float("nan")}, "maxlenratio is nan; it must be finite"),
         ({"minlenratio": float("inf")}, "minlenratio is inf; it must be finite"),
         ({"batch_size": 0}, "batch_size is 0; it must be at least 1"),
-        ({"precision": "fp16"}, "precision is 'fp16'; legal are fp32, bf16, auto"),
+        ({"batch_tokens": -1}, "batch_tokens is -1; it must be at least 0"),
+        ({"precision": "fp16"}, "precision is 'fp16'; legal are fp32, bf16, int8, auto"),
     ],
 )
 def test_illegal_values(values: dict[str, object], message: str) -> None:

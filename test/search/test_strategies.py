@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 
 import pytest
@@ -11,6 +12,8 @@ from legonn.chain import Chain
 from legonn.errors import ConfigError
 from legonn.factory import build_chain
 from legonn.search import MODES, DecodingOptions, decode_batch
+from legonn.search.alignment import align
+from legonn.search.decoding import prepare
 
 MakeChain = Callable[..., Chain]
 
@@ -31,7 +34,7 @@ def test_batched_equals_single(make_chain: MakeChain, mode: str, ingestor: str) 
         assert found[0].scores == pytest.approx(alone[0].scores, abs=1e-4)
 
 
-@pytest.mark.parametrize("mode", ["attention", "joint"])
+@pytest.mark.parametrize("mode", ["attention", "joint", "ctc_beam", "rescore"])
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
 def test_the_best_are_different_hypotheses(
     make_chain: MakeChain, mode: str, precision: str
@@ -54,6 +57,35 @@ def test_bf16_is_near_fp32(make_chain: MakeChain) -> None:
     ]
     assert found[0].score == pytest.approx(found[1].score, abs=0.05)
     assert found[0].score != found[1].score
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_int8_gives_each_input_what_it_gives_alone(make_chain: MakeChain, mode: str) -> None:
+    chain = make_chain()
+    rows = torch.randint(2, 6, (6, 7), generator=torch.Generator().manual_seed(0))
+    sources = [row[:length] for row, length in zip(rows, (3, 7, 1, 5, 7, 2), strict=True)]
+    options = DecodingOptions(mode=mode, beam_size=3, precision="int8")
+    prepared = prepare(chain, options)
+    together = decode_batch(prepared, sources, options)
+    single = [decode_batch(prepared, [source], options)[0] for source in sources]
+    assert [found[0].ids for found in together] == [found[0].ids for found in single]
+    exact = decode_batch(chain, sources, DecodingOptions(mode=mode, beam_size=3))
+    assert all(one[0].score != other[0].score for one, other in zip(together, exact, strict=True))
+
+
+def test_int8_is_near_fp32(make_chain: MakeChain) -> None:
+    chain = make_chain()
+    source = torch.randint(2, 6, (8, 7), generator=torch.Generator().manual_seed(0))
+    fp32, int8 = (
+        one.encode(source, torch.full((8,), 7)).marginals[-1].probs()
+        for one in (chain, prepare(chain, DecodingOptions(precision="int8")))
+    )
+    assert 0 < (fp32 - int8).abs().mean().item() < 0.01
+
+
+def test_a_chain_must_be_prepared_for_int8(make_chain: MakeChain) -> None:
+    with pytest.raises(ValueError, match="isn't prepared for precision int8"):
+        decode_batch(make_chain(), [torch.tensor([2])], DecodingOptions(precision="int8"))
 
 
 @pytest.mark.parametrize("encoder", ["speech", "conformer"])
@@ -144,7 +176,100 @@ def test_ctc_greedy_shows_the_interface(make_chain: MakeChain) -> None:
     assert found[0].score == pytest.approx(best.mean().item())
 
 
-@pytest.mark.parametrize("mode", ["joint", "ctc_greedy"])
+def forward_score(chain: Chain, source: torch.Tensor, ids: tuple[int, ...]) -> float:
+    """The decoder's log-probability of one output, by the forward pass of training."""
+    encoded = chain.encode(source[None], torch.tensor([len(source)]))
+    prefix, wanted = torch.tensor([[chain.sos, *ids]]), torch.tensor([*ids, chain.eos])
+    states = chain.decoder.states(encoded.memory, encoded.lengths, prefix)
+    log_probs = chain.decoder.output(states)[0].log_softmax(dim=-1)
+    return log_probs.gather(1, wanted[:, None]).sum().item()
+
+
+@pytest.mark.parametrize("seed", [0, 1, 2])
+@pytest.mark.parametrize(("fewest", "most"), [(0.0, 0.0), (-2.0, -3.0), (-5.0, 0.0)])
+def test_greedy_is_a_beam_of_one(
+    make_chain: MakeChain, seed: int, fewest: float, most: float
+) -> None:
+    chain = make_chain(seed)
+    chain.decoder.output.bias.data[chain.eos] += 1.0  # so that they end at different times
+    rows = torch.randint(2, 6, (9, 7), generator=torch.Generator().manual_seed(seed))
+    sources = [row[: 1 + i % 7] for i, row in enumerate(rows)]
+    limits = {"minlenratio": fewest, "maxlenratio": most, "length_penalty": 0.5}
+    greedy = decode_batch(chain, sources, DecodingOptions(mode="greedy", **limits))  # type: ignore[arg-type]
+    beam = decode_batch(chain, sources, DecodingOptions(beam_size=1, **limits))  # type: ignore[arg-type]
+    assert [row[0].ids for row in greedy] == [row[0].ids for row in beam]
+    for one, other in zip(greedy, beam, strict=True):
+        assert one[0].score == pytest.approx(other[0].score, abs=1e-5)
+        assert one[0].scores == pytest.approx(other[0].scores, abs=1e-4)
+
+
+def test_ctc_beam_gives_log_probabilities_of_outputs(make_chain: MakeChain) -> None:
+    """PyTorch's CTC loss is the golden value: a beam of all outputs is exact."""
+    chain = make_chain(encoder_conf={"width": 16, "heads": 2, "feedforward": 32, "length_ratio": 1})
+    source = torch.tensor([2, 5, 3])
+    options = DecodingOptions(mode="ctc_beam", beam_size=200, nbest=9)
+    (found,) = decode_batch(chain, [source], options)
+    marginals = chain.encode(source[None], torch.tensor([3])).marginals[-1]
+    assert len(found) == 9
+    assert found == sorted(found, key=lambda one: -one.score)
+    for one in found:
+        loss = marginals.ctc_loss(torch.tensor([one.ids]).long(), torch.tensor([len(one.ids)]))
+        assert one.scores == {"ctc": one.score}
+        assert one.score == pytest.approx(-loss.item(), abs=1e-4)
+
+
+def test_rescoring_compares_ctcs_best_by_what_the_decoder_gives(make_chain: MakeChain) -> None:
+    chain = make_chain()
+    source = torch.tensor([2, 5, 3, 3, 4])
+    ctc = DecodingOptions(mode="ctc_beam", beam_size=6, nbest=6)
+    first = {one.ids: one.score for one in decode_batch(chain, [source], ctc)[0]}
+    options = DecodingOptions(
+        mode="rescore", beam_size=6, nbest=6, ctc_weight=0.25, length_penalty=0.5
+    )
+    (found,) = decode_batch(chain, [source], options)
+    assert {one.ids for one in found} == first.keys()
+    assert [one.ids for one in found] != list(first)  # the decoder has another opinion
+    assert found == sorted(found, key=lambda one: -one.score)
+    for one in found:
+        decoder = forward_score(chain, source, one.ids)
+        assert one.scores == pytest.approx({"decoder": decoder, "ctc": first[one.ids]}, abs=1e-4)
+        total = 0.75 * decoder + 0.25 * first[one.ids]
+        assert one.score == pytest.approx(total / (len(one.ids) + 1) ** 0.5, abs=1e-4)
+
+
+def test_rescoring_gives_the_best_of_more_than_it_is_asked_for(make_chain: MakeChain) -> None:
+    chain = make_chain()
+    sources = [torch.tensor([2, 5, 3, 3, 4]), torch.tensor([4])]
+    options = DecodingOptions(mode="rescore", beam_size=6, nbest=6)
+    best = DecodingOptions(mode="rescore", beam_size=6)
+    for many, (one,) in zip(
+        decode_batch(chain, sources, options), decode_batch(chain, sources, best), strict=True
+    ):
+        assert one == many[0]
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_hypotheses_are_aligned_where_that_is_asked_for(make_chain: MakeChain, mode: str) -> None:
+    chain = make_chain()
+    source = torch.tensor([2, 5, 3, 3])
+    options = DecodingOptions(mode=mode, beam_size=3, maxlenratio=-3.0)
+    (found,) = decode_batch(chain, [source], options, aligned=True)
+    assert [dataclasses.replace(one, alignment=None) for one in found] == decode_batch(
+        chain, [source], options
+    )[0]
+    marginals = chain.encode(source[None], torch.tensor([4])).marginals[-1]
+    ((expected,),) = align(marginals, [[found[0].ids]])
+    assert found[0].alignment == expected
+    assert expected is not None and expected.positions == int(marginals.lengths)
+
+
+def test_a_plain_encoder_decoder_aligns_nothing(make_chain: MakeChain) -> None:
+    chain = make_chain(system="attention")
+    ((one,),) = decode_batch(chain, [torch.tensor([2, 3])], DecodingOptions(), aligned=True)
+    assert one.alignment is None
+
+
+@pytest.mark.parametrize("mode", ["joint", "ctc_greedy", "ctc_beam", "rescore"])
 def test_a_plain_encoder_decoder_has_no_interface(make_chain: MakeChain, mode: str) -> None:
     chain = make_chain(system="attention")
     with pytest.raises(ConfigError, match=f"mode is '{mode}'.*Use mode attention"):

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
+import torch
 
 from legonn.chain import Chain
 from legonn.errors import ConfigError
 from legonn.search import DecodingOptions, Transcriber, Translator
-from legonn.search.translator import batches
+from legonn.search import translator as translator_module
+from legonn.search.memory import positions
 from legonn.tokenizer import TextCodec
 
 TOKENS = ("<blank>", "<unk>", "<space>", "a", "b", "c", "<sos/eos>")
@@ -23,10 +26,6 @@ def system(make_chain: Callable[..., Chain]) -> SimpleNamespace:
     return SimpleNamespace(chain=make_chain(), source=codec, target=codec)
 
 
-def test_batches_hold_similar_lengths_and_leave_out_the_empty() -> None:
-    assert list(batches([3, 2, 0, 3, 2, 3, 1], 2)) == [[6, 1], [4, 0], [3, 5]]
-
-
 def test_any_batch_size_gives_the_same_in_the_order_of_the_input(system: SimpleNamespace) -> None:
     done: list[int] = []
     many = Translator(system, DecodingOptions(batch_size=8)).translate(LINES, done.append)
@@ -37,6 +36,44 @@ def test_any_batch_size_gives_the_same_in_the_order_of_the_input(system: SimpleN
     for line, found in zip(LINES, many, strict=True):
         (alone,) = Translator(system).translate([line])
         assert found[0].ids == alone[0].ids
+
+
+def test_a_budget_of_positions_makes_smaller_batches(
+    system: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    inner, sizes = translator_module.decode_batch, []
+
+    def counted(chain: Chain, sources: Any, options: DecodingOptions, **others: Any) -> Any:
+        sizes.append([len(source) for source in sources])
+        return inner(chain, sources, options, **others)
+
+    monkeypatch.setattr(translator_module, "decode_batch", counted)
+    most = positions(system.chain, [1, 2, 3, 6])
+    whole = Translator(system, DecodingOptions(beam_size=2)).translate(LINES)
+    options = DecodingOptions(beam_size=2, batch_tokens=2 * 2 * most[2])
+    parts = Translator(system, options).translate(LINES)
+    assert most == [2, 3, 5, 9]
+    assert sizes == [[1, 2, 2, 2, 3, 3, 6], [1, 2, 2], [2, 3], [3], [6]]
+    assert [found[0].ids for found in parts] == [found[0].ids for found in whole]
+
+
+def test_batches_are_halved_where_memory_runs_out_with_one_warning(
+    system: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    inner = translator_module.decode_batch
+    told: list[str] = []
+
+    def starved(chain: Chain, sources: Any, *others: Any, **options: Any) -> Any:
+        if len(sources) > 2:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return inner(chain, sources, *others, **options)
+
+    expected = Translator(system).translate(LINES)
+    monkeypatch.setattr(translator_module, "decode_batch", starved)
+    found = Translator(system, tell=told.append).translate(LINES)
+    assert [row[0].ids for row in found] == [row[0].ids for row in expected]
+    (message,) = told
+    assert message.startswith("warning: not enough memory for 7 inputs together: decoding halves")
 
 
 def test_a_hypothesis_tells_its_tokens(system: SimpleNamespace) -> None:
@@ -54,8 +91,15 @@ def test_an_empty_line_has_an_empty_translation(system: SimpleNamespace) -> None
 
 def test_unknown_tokens_are_named(system: SimpleNamespace) -> None:
     translator = Translator(system)
-    assert translator.unknown("ab c") == []
+    assert translator.unknown("abc") == []
     assert translator.unknown("aßbΩ") == ["ß", "Ω"]
+
+
+def test_int8_leaves_the_system_as_it_is(system: SimpleNamespace) -> None:
+    before = Translator(system).translate(LINES)
+    rounded = Translator(system, DecodingOptions(precision="int8")).translate(LINES)
+    assert Translator(system).translate(LINES) == before
+    assert rounded[0][0].score != before[0][0].score
 
 
 def test_dropout_is_off(system: SimpleNamespace) -> None:

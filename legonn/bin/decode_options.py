@@ -1,0 +1,178 @@
+"""The command line of `legonn decode`, and what its help says."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+from typing import Any
+
+from legonn.bin.system_options import add_system_options
+from legonn.search.options import MODES, DecodingOptions
+
+__all__ = ["check", "make_parser"]
+
+EPILOG = """\
+examples:
+  echo "Ein Mann liest." | legonn decode --system exp/lego
+  legonn decode --encoder exp/fr --decoder exp/de:valid.acc.best.pth --input in.fr --output out.en
+  legonn decode --system exp/lego --config conf/decode.yaml --input data/t/text.tc.de --output out
+      makes out/1best_recog/{text,token,score}, as ESPnet does
+  legonn decode --encoder exp/asr --decoder exp/de --input a.wav b.flac
+      prints <utt-id> <text>
+  legonn decode --system exp/asr --input data/t/wav.scp --output out --times out/times
+  legonn decode --system exp/lego --input in.fr --output out.en --nbest 5 --jsonl out.jsonl
+
+--jsonl:
+  A line an input, in the order of the input:
+      {"id": ..., "hypotheses": [{"text", "tokens", "score", "scores", "alignment"}, ...]}
+  id: the utterance's, or of plain lines the line's number, from 1. The best of --nbest hypotheses comes first. score is
+  what they are compared by; scores are each scorer's own log-probability of the whole in nats, not weighted,
+  {"decoder": ..., "ctc": ...}; of ctc_greedy, ctc_path is that of one path. alignment has for each token its first and
+  its last position in the last interface, from 0: [[0, 1], [3, 3], ...], where CTC's best path of these tokens puts
+  them. It is null where there is none: the interface has fewer positions than the tokens need, or the system is a plain
+  encoder-decoder. Of audio, seconds has [start, end] of each token, as if positions shared the sound equally; of a
+  recording that was cut, positions count on from piece to piece.
+
+lines that can't be decoded:
+  A line that is empty, isn't UTF-8, or has more than --max_tokens tokens is told, with file and line, and its output is
+  empty; the others are decoded, and then the exit status is 1. Ids must be there, once each, and UTF-8.
+
+--resume true:
+  Files grow as <name>.tmp until all is decoded, and decode.journal in the output folder, or <file>.journal beside an
+  output file, says what of them is whole. A run that was stopped goes on from there with the same command and --resume
+  true, and the files become what they would have been. What came to its end with --resume true is not decoded again.
+
+audio:
+  Each recording or segment is brought to the system's sample rate, and one channel. What is longer than --max_seconds
+  is cut at its quietest places; the texts of the pieces are joined by blanks, their scores are summed, and --nbest
+  gives only the best. No context crosses a cut. --times has a line a piece,
+      <utt-id> <start> <end> <text>
+  in seconds, with two decimals, from the start of the recording, or of the segment where there are segments.
+  What can't be decoded (absent, damaged, shorter than 0.1 s) gets an empty text and a warning, the others are decoded;
+  then the exit status is 1.
+"""
+
+OPTION_HELP = {
+    "mode": "beam search with the decoder (attention), or with it and the last interface's CTC (joint); the decoder's "
+    "best token at each step (greedy); that interface alone, its best path (ctc_greedy) or its most probable outputs "
+    "(ctc_beam); or these, scored again by the decoder (rescore)",
+    "beam_size": "hypotheses kept at each step, or in ctc_beam and rescore at each position",
+    "length_penalty": "finished hypotheses compare by score / tokens**X; 0 favours short ones",
+    "ctc_weight": "of the CTC score in modes joint and rescore, 0 to below 1",
+    "maxlenratio": "most tokens a position the decoder reads; negative: a count; 0: 2 K + 10",
+    "minlenratio": "fewest tokens a position the decoder reads; negative: a count",
+    "nbest": "hypotheses of each line, <n>best_recog",
+    "pre_beam_ratio": "in mode joint, X * beam_size next tokens of the decoder's choice are looked at",
+    "ctc_beam_ratio": "and X * beam_size of CTC's choice; in ctc_beam and rescore so many of each position",
+    "patience": "done when X * beam_size hypotheses are; 0: when no better one can come",
+    "batch_size": "inputs of similar length searched together",
+    "batch_tokens": "most of them by memory: positions of the longest x beam_size x inputs; 0: no such limit. Where "
+    "memory runs out all the same a batch is decoded in halves",
+    "precision": "fp32, bf16, int8 (weights and inputs of linear layers, on a CPU), or auto: bf16 where the processor "
+    "is fast at it",
+}
+
+
+def make_parser(description: str | None) -> argparse.ArgumentParser:
+    """Describe the command line."""
+    parser = argparse.ArgumentParser(
+        prog="legonn decode",
+        description=description,
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    group = parser.add_argument_group(
+        "system (EXP is an experiment folder, or folder:checkpoint; M may be a module too)"
+    )
+    add_system_options(group)
+    _add_files(parser.add_argument_group("files"))
+    group = parser.add_argument_group("decoding")
+    group.add_argument("--config", metavar="F", help="YAML file of the options below")
+    for field in dataclasses.fields(DecodingOptions):
+        group.add_argument(
+            f"--{field.name}",
+            type=type(field.default),
+            choices=MODES if field.name == "mode" else None,
+            help=f"{OPTION_HELP[field.name]} (default: {field.default})",
+        )
+    group.add_argument(
+        "--max_seconds",
+        type=float,
+        default=30.0,
+        metavar="X",
+        help="longest audio decoded whole: the longest the model was trained on (default: %(default)s)",
+    )
+    group.add_argument(
+        "--max_tokens",
+        type=int,
+        default=1000,
+        metavar="N",
+        help="longest line of text that is decoded, in tokens (default: %(default)s)",
+    )
+    group.add_argument(
+        "--num_processes",
+        type=int,
+        default=1,
+        metavar="N",
+        help="decode so many batches at a time, each on --num_threads threads, with a copy of the system (default: "
+        "%(default)s)",
+    )
+    group.add_argument("--num_threads", type=int, default=1, help="(default: %(default)s)")
+    group.add_argument("--ngpu", type=int, default=0, choices=(0, 1), help="(default: %(default)s)")
+    return parser
+
+
+def _add_files(group: Any) -> None:
+    group.add_argument(
+        "--input",
+        nargs="+",
+        default=["-"],
+        metavar="F",
+        help="text; - is standard input. Or audio: files, folders of them, wav.scp or the folder that holds it",
+    )
+    group.add_argument(
+        "--output",
+        default="-",
+        metavar="F",
+        help="a folder for audio and Kaldi text, a file for plain lines; - is standard output",
+    )
+    group.add_argument(
+        "--input_format",
+        default="auto",
+        choices=("auto", "kaldi", "lines"),
+        help="of text. kaldi: <utt-id> <text>; auto: kaldi for files named text, text.*, and with keys",
+    )
+    group.add_argument("--key_file", metavar="F", help="decode only the ids that begin its lines")
+    group.add_argument("--times", metavar="F", help="of audio: where to write when what was said")
+    group.add_argument(
+        "--jsonl", metavar="F", help="write all hypotheses, their scores and alignments here, too"
+    )
+    group.add_argument(
+        "--resume",
+        type=_boolean,
+        default=False,
+        metavar="{true,false}",
+        help="go on where a run of the same options was stopped (default: false)",
+    )
+    group.add_argument(
+        "--allow_pipes", action="store_true", help="run the commands that wav.scp holds"
+    )
+
+
+def _boolean(word: str) -> bool:
+    if word not in ("true", "false"):
+        raise argparse.ArgumentTypeError(f"{word!r}: give true or false")
+    return word == "true"
+
+
+def check(parser: argparse.ArgumentParser, args: argparse.Namespace) -> None:
+    """End with a message where options can't be, or not together."""
+    for name in ("num_threads", "num_processes", "max_tokens"):
+        if getattr(args, name) < 1:
+            parser.error(f"--{name} {getattr(args, name)}: give at least 1")
+    if args.num_processes > 1 and args.ngpu:
+        parser.error(f"--num_processes {args.num_processes}: a GPU is decoded on by one process")
+    if args.resume and args.output == "-":
+        parser.error("--resume true: name an --output; standard output can't be resumed")
+    if args.jsonl == "-":
+        parser.error("--jsonl -: name a file; standard output has the texts")

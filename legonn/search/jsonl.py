@@ -1,0 +1,55 @@
+"""All that is known of each input's hypotheses, one JSON object a line."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import IO, Any
+
+from legonn.search.files import Writer
+from legonn.search.translator import Hypothesis
+
+__all__ = ["JsonLines"]
+
+
+class JsonLines(Writer):
+    """Writes `{"id": ..., "hypotheses": [...]}`.
+
+    Parameters
+    ----------
+    file : text file
+        Gets the lines.
+    first : int
+        Of plain lines, which have no ids, the number of the first one.
+    """
+
+    def __init__(self, file: IO[str], *, first: int = 1) -> None:
+        self.file = file
+        self.number = first
+
+    def write(self, ids: Sequence[str] | None, hypotheses: Sequence[Sequence[Hypothesis]]) -> None:
+        """See `Writer`."""
+        for i, found in enumerate(hypotheses):
+            key = self.number if ids is None else ids[i]
+            self.number += 1
+            line = {"id": key, "hypotheses": [_described(one) for one in found]}
+            self.file.write(json.dumps(line, ensure_ascii=False) + "\n")
+        self.file.flush()
+
+
+def _described(one: Hypothesis) -> dict[str, Any]:
+    described: dict[str, Any] = {
+        "text": one.text,
+        "tokens": one.tokens,
+        "score": round(one.score, 6),
+        "scores": {name: round(score, 6) for name, score in one.scores.items()},
+        "alignment": [],
+    }
+    if not one.tokens:
+        return described
+    if one.alignment is None:
+        return {**described, "alignment": None}
+    described["alignment"] = one.alignment.spans
+    if one.alignment.times is not None:
+        described["seconds"] = [[round(x, 3) for x in pair] for pair in one.alignment.times]
+    return described
