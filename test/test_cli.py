@@ -57,6 +57,7 @@ def test_every_command_is_a_verb_or_a_tool_of_ours() -> None:
     assert set(VERBS) <= files
     assert files - set(VERBS) <= {
         "chain_picture",
+        "decoding_options",
         "system_options",
     }  # the README's picture; shared options
 

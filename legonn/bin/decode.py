@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import dataclasses
 import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from legonn.bin.decoding_options import (
+    add_decoding_options,
+    add_device_options,
+    decoding_options,
+    prepare_device,
+)
 from legonn.bin.system_options import add_system_options, check_system_options, load_system
 from legonn.errors import ConfigError
-from legonn.search.options import MODES, DecodingOptions
 
 if TYPE_CHECKING:
     from legonn.audio.recordings import Utterance
@@ -41,20 +45,6 @@ audio:
   then the exit status is 1.
 """
 
-OPTION_HELP = {
-    "mode": "the decoder; the decoder with the last interface's CTC; or that interface alone",
-    "beam_size": "hypotheses kept at each step",
-    "length_penalty": "finished hypotheses compare by score / tokens**X; 0 favours short ones",
-    "ctc_weight": "of the CTC score in mode joint, 0 to below 1",
-    "maxlenratio": "most tokens a position the decoder reads; negative: a count; 0: 2 K + 10",
-    "minlenratio": "fewest tokens a position the decoder reads; negative: a count",
-    "nbest": "hypotheses of each line, <n>best_recog",
-    "pre_beam_ratio": "in mode joint, X * beam_size next tokens of the decoder's choice are looked at",
-    "ctc_beam_ratio": "and X * beam_size of CTC's choice",
-    "patience": "done when X * beam_size hypotheses are; 0: when no better one can come",
-    "batch_size": "inputs of similar length searched together",
-    "precision": "fp32, bf16, or auto: bf16 where the processor is fast at it",
-}
 # Inputs read ahead are sorted by length within such a window, then written in their own order.
 BATCHES_PER_WINDOW = 16
 
@@ -73,14 +63,7 @@ def get_parser() -> argparse.ArgumentParser:
     add_system_options(group)
     _add_files(parser.add_argument_group("files"))
     group = parser.add_argument_group("decoding")
-    group.add_argument("--config", metavar="F", help="YAML file of the options below")
-    for field in dataclasses.fields(DecodingOptions):
-        group.add_argument(
-            f"--{field.name}",
-            type=type(field.default),
-            choices=MODES if field.name == "mode" else None,
-            help=f"{OPTION_HELP[field.name]} (default: {field.default})",
-        )
+    add_decoding_options(group)
     group.add_argument(
         "--max_seconds",
         type=float,
@@ -88,8 +71,7 @@ def get_parser() -> argparse.ArgumentParser:
         metavar="X",
         help="longest audio decoded whole: the longest the model was trained on (default: %(default)s)",
     )
-    group.add_argument("--num_threads", type=int, default=1, help="(default: %(default)s)")
-    group.add_argument("--ngpu", type=int, default=0, choices=(0, 1), help="(default: %(default)s)")
+    add_device_options(group)
     return parser
 
 
@@ -127,9 +109,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     if args.num_threads < 1:
         parser.error(f"--num_threads {args.num_threads}: give at least 1")
     check_system_options(args)
-    options = DecodingOptions.load(args.config, _overrides(args))
-
-    import torch
+    options = decoding_options(args)
 
     from legonn.audio.cutting import SHORTEST
     from legonn.audio.inputs import check_kind
@@ -137,9 +117,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     if not args.max_seconds >= 2 * SHORTEST:
         parser.error(f"--max_seconds {args.max_seconds:g}: give at least {2 * SHORTEST:g}")
-    if args.ngpu and not torch.cuda.is_available():
-        raise ConfigError("--ngpu 1: PyTorch finds no GPU here; leave it out to decode on the CPU")
-    torch.set_num_threads(args.num_threads)
+    prepare_device(args)
     # Faults of the input are told before the model is loaded.
     given = _read_input(args)
     system, notes = load_system(args)
@@ -169,11 +147,6 @@ def _read_input(args: argparse.Namespace) -> Lines | dict[str, Utterance] | None
     if (path, args.output) == ("-", "-") and args.input_format != "kaldi":
         return None
     return read_input(path, form=args.input_format, key_file=args.key_file)
-
-
-def _overrides(args: argparse.Namespace) -> dict[str, Any]:
-    names = [field.name for field in dataclasses.fields(DecodingOptions)]
-    return {name: getattr(args, name) for name in names if getattr(args, name) is not None}
 
 
 def _tell(messages: Iterable[str]) -> None:
