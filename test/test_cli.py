@@ -14,7 +14,7 @@ from legonn.cli import VERBS, main, run
 from legonn.errors import DataError
 
 ROOT = Path(__file__).resolve().parents[1]
-HEAVY = ("torch", "espnet2", "espnet", "sacrebleu", "numpy", "sentencepiece")
+HEAVY = ("torch", "espnet2", "espnet", "sacrebleu", "numpy", "sentencepiece", "fastapi", "uvicorn")
 
 
 def python(code: str) -> subprocess.CompletedProcess[str]:
