@@ -109,7 +109,7 @@ def test_more_than_the_queue_holds_is_refused_whole_and_the_rest_is_answered() -
         third = asyncio.create_task(batcher.ask([5]))
         await asyncio.sleep(0)
         decode.gate.set()
-        assert await asyncio.gather(first, second, third) == [[0], [2, 4], [10]]
+        assert [await one for one in (first, second, third)] == [[0], [2, 4], [10]]
 
     assert play(script, max_queue=3) == [[0], [1, 2, 5]]
 
@@ -124,7 +124,7 @@ def test_who_leaves_is_dropped_from_the_queue() -> None:
         await asyncio.wait([leaving])
         assert batcher.waiting == 1
         decode.gate.set()
-        assert await asyncio.gather(first, staying) == [[0], [8]]
+        assert [await one for one in (first, staying)] == [[0], [8]]
 
     assert play(script, max_queue=4) == [[0], [4]]
 

@@ -48,7 +48,7 @@ def test_waiting_for_an_answer_is_no_silence(echo: Any, serve: Any, until: Any) 
 
 def test_several_requests_on_one_connection(echo: Any, serve: Any) -> None:
     with serve(echo, body_seconds=0.1) as running:
-        client = http.client.HTTPConnection(*running.address, timeout=20)
+        client = http.client.HTTPConnection(running.url.removeprefix("http://"), timeout=20)
         client.connect()
         connection = client.sock
         for _ in range(3):
