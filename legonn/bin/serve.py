@@ -40,7 +40,7 @@ examples:
 """
 
 OPTION_HELP = {
-    "max_batch": "texts taken from the queue together",
+    "max_batch": "texts taken from the queue together, and answered together",
     "max_wait_ms": "milliseconds that the first of them waits for others",
     "max_queue": "texts waiting, and requests at a time; more get status 503",
     "max_texts": "of a request",
@@ -109,6 +109,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def load_engine(args: argparse.Namespace, decoding: DecodingOptions) -> Engine:
     """Load the system, and let it translate once, so that what is slow the first time is done.
+
+    Where this is called all tensors are computed. OpenMP gives each thread that computes its own helpers, and once they
+    are more than the cores it puts them to sleep after every operation: decoding takes twice the time.
 
     Raises
     ------
