@@ -27,6 +27,12 @@ REQUIRED = {
     "huggingface_hub>=1.33,<2": "modules on the Hub: download, cache, upload",
     "httpx>=0.28,<0.29": "what huggingface_hub raises when the network fails",
     "safetensors>=0.8,<0.9": "weights of modules: tensors, and nothing that runs",
+    # serving
+    "fastapi>=0.162,<0.166": "routes and validation of legonn serve; after 0.162.5 Python 3.11",
+    "starlette>=1.7,<2": "FastAPI's ground: the ASGI layers under the routes",
+    "pydantic>=2.14,<3": "the form of requests and answers",
+    "uvicorn>=0.54,<0.55": "HTTP server; its protocol class is extended here",
+    "prometheus_client>=0.26,<0.27": "counters and histograms in Prometheus' text format",
     # training, looked at
     "tensorboard>=2.16,<3": "the Trainer's curves",
     "matplotlib>=3.8,<4": "the Trainer's images/",

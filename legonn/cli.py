@@ -20,6 +20,7 @@ __all__ = ["VERBS", "main", "run"]
 VERBS = {
     "train": "train a system, or collect the statistics of its data",
     "decode": "text from text or speech, with a trained system, or one composed of others' parts",
+    "serve": "translations over HTTP: requests that come together are decoded together",
     "pack": "turn an experiment's parts into modules",
     "inspect": "what a module is, what it fits, where it comes from",
     "publish": "put a module on the Hugging Face Hub",

@@ -11,15 +11,16 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from legonn.bin.decode_options import check, make_parser
+from legonn.bin.decode_parser import check, make_parser
+from legonn.bin.decoding_options import decoding_options, prepare_device
 from legonn.bin.system_options import check_system_options, load_chain, load_system
 from legonn.errors import ConfigError
-from legonn.search.options import DecodingOptions
 
 if TYPE_CHECKING:
     from legonn.audio.recordings import Utterance
     from legonn.search.files import Lines, Writer
     from legonn.search.journal import Journal
+    from legonn.search.options import DecodingOptions
     from legonn.search.pool import Pool
     from legonn.search.translator import Transcriber, Translator
     from legonn.system import System
@@ -41,9 +42,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = parser.parse_args(argv)
     check(parser, args)
     check_system_options(args)
-    options = DecodingOptions.load(args.config, _overrides(args))
-
-    import torch
+    options = decoding_options(args)
 
     from legonn.audio.cutting import SHORTEST
     from legonn.audio.inputs import check_kind
@@ -53,9 +52,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     if not args.max_seconds >= 2 * SHORTEST:
         parser.error(f"--max_seconds {args.max_seconds:g}: give at least {2 * SHORTEST:g}")
-    if args.ngpu and not torch.cuda.is_available():
-        raise ConfigError("--ngpu 1: PyTorch finds no GPU here; leave it out to decode on the CPU")
-    torch.set_num_threads(args.num_threads)
+    prepare_device(args)
     # Faults of the input are told before the model is loaded.
     given = _read_input(args)
     system, notes = load_system(args)
@@ -153,11 +150,6 @@ def _read_input(args: argparse.Namespace) -> Lines | dict[str, Utterance] | None
     if (path, args.output) == ("-", "-") and args.input_format != "kaldi":
         return None
     return read_input(path, form=args.input_format, key_file=args.key_file, tolerant=True)
-
-
-def _overrides(args: argparse.Namespace) -> dict[str, Any]:
-    names = [field.name for field in dataclasses.fields(DecodingOptions)]
-    return {name: getattr(args, name) for name in names if getattr(args, name) is not None}
 
 
 def _tell_one(message: str) -> None:

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import argparse
-import dataclasses
 from typing import Any
 
+from legonn.bin.decoding_options import add_decoding_options, add_device_options
 from legonn.bin.system_options import add_system_options
-from legonn.search.options import MODES, DecodingOptions
 
 __all__ = ["check", "make_parser"]
 
@@ -52,26 +51,6 @@ audio:
   then the exit status is 1.
 """
 
-OPTION_HELP = {
-    "mode": "beam search with the decoder (attention), or with it and the last interface's CTC (joint); the decoder's "
-    "best token at each step (greedy); that interface alone, its best path (ctc_greedy) or its most probable outputs "
-    "(ctc_beam); or these, scored again by the decoder (rescore)",
-    "beam_size": "hypotheses kept at each step, or in ctc_beam and rescore at each position",
-    "length_penalty": "finished hypotheses compare by score / tokens**X; 0 favours short ones",
-    "ctc_weight": "of the CTC score in modes joint and rescore, 0 to below 1",
-    "maxlenratio": "most tokens a position the decoder reads; negative: a count; 0: 2 K + 10",
-    "minlenratio": "fewest tokens a position the decoder reads; negative: a count",
-    "nbest": "hypotheses of each line, <n>best_recog",
-    "pre_beam_ratio": "in mode joint, X * beam_size next tokens of the decoder's choice are looked at",
-    "ctc_beam_ratio": "and X * beam_size of CTC's choice; in ctc_beam and rescore so many of each position",
-    "patience": "done when X * beam_size hypotheses are; 0: when no better one can come",
-    "batch_size": "inputs of similar length searched together",
-    "batch_tokens": "most of them by memory: positions of the longest x beam_size x inputs; 0: no such limit. Where "
-    "memory runs out all the same a batch is decoded in halves",
-    "precision": "fp32, bf16, int8 (weights and inputs of linear layers, on a CPU), or auto: bf16 where the processor "
-    "is fast at it",
-}
-
 
 def make_parser(description: str | None) -> argparse.ArgumentParser:
     """Describe the command line."""
@@ -87,14 +66,7 @@ def make_parser(description: str | None) -> argparse.ArgumentParser:
     add_system_options(group)
     _add_files(parser.add_argument_group("files"))
     group = parser.add_argument_group("decoding")
-    group.add_argument("--config", metavar="F", help="YAML file of the options below")
-    for field in dataclasses.fields(DecodingOptions):
-        group.add_argument(
-            f"--{field.name}",
-            type=type(field.default),
-            choices=MODES if field.name == "mode" else None,
-            help=f"{OPTION_HELP[field.name]} (default: {field.default})",
-        )
+    add_decoding_options(group)
     group.add_argument(
         "--max_seconds",
         type=float,
@@ -117,8 +89,7 @@ def make_parser(description: str | None) -> argparse.ArgumentParser:
         help="decode so many batches at a time, each on --num_threads threads, with a copy of the system (default: "
         "%(default)s)",
     )
-    group.add_argument("--num_threads", type=int, default=1, help="(default: %(default)s)")
-    group.add_argument("--ngpu", type=int, default=0, choices=(0, 1), help="(default: %(default)s)")
+    add_device_options(group)
     return parser
 
 
