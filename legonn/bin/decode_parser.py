@@ -33,8 +33,9 @@ examples:
   recording that was cut, positions count on from piece to piece.
 
 lines that can't be decoded:
-  A line that is empty, isn't UTF-8, or has more than --max_tokens tokens is told, with file and line, and its output is
-  empty; the others are decoded, and then the exit status is 1. Ids must be there, once each, and UTF-8.
+  A line that isn't UTF-8, or has more than --max_tokens tokens, is told, with file and line, and its output is empty;
+  the others are decoded, and then the exit status is 1. Of an empty line the output is empty, and that is no fault.
+  Ids must be there, once each, and UTF-8.
 
 --resume true:
   Files grow as <name>.tmp until all is decoded, and decode.journal in the output folder, or <file>.journal beside an

@@ -26,7 +26,7 @@ class Notes:
     Attributes
     ----------
     total, bad : int
-        Lines; those among them that can't be decoded, empty ones too.
+        Lines; those among them that can't be decoded. An empty one is no fault.
     """
 
     def __init__(self, *, longest: int, tell: Callable[[str], None]) -> None:
@@ -54,7 +54,6 @@ class Notes:
             self.tell(f"warning: {place}: {fault}; its output is empty")
             return ""
         if not tokens or not text.strip():
-            self.bad += 1
             self.empty.append(place)
             return ""
         if len(tokens) > LONG:
