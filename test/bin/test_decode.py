@@ -204,7 +204,7 @@ def test_a_bad_line_of_a_stream_is_told_and_the_rest_is_decoded(
 
 # Windows of 16 lines; one of them is bad, so that the exit status is remembered, too.
 RESUMED = [f"u{i:02d} {'abc'[i % 3] * (1 + i % 5)}{'cab'[i % 2]}" for i in range(40)]
-RESUMED[3] = "u03"
+RESUMED[3] = "u03 \udcff"  # a byte that is not UTF-8
 ONE = ["--batch_size", "1", "--nbest", "2", "--beam_size", "2"]
 KILLER = """
 import os, signal, sys
@@ -230,7 +230,7 @@ def test_a_run_that_was_killed_goes_on_where_it_was(
     experiment: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     source, whole, killed = tmp_path / "text", tmp_path / "whole", tmp_path / "killed"
-    source.write_text("".join(f"{line}\n" for line in RESUMED))
+    source.write_text("".join(f"{line}\n" for line in RESUMED), errors="surrogateescape")
     arguments = ["--system", str(experiment), "--input", str(source), *ONE]
 
     def outputs(folder: Path) -> list[str]:
@@ -258,7 +258,7 @@ def test_a_run_that_was_interrupted_at_any_batch_goes_on(
     experiment: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stopped_at: int
 ) -> None:
     source, whole, stopped = tmp_path / "in", tmp_path / "whole", tmp_path / "stopped"
-    source.write_text("".join(f"{line[4:]}\n" for line in RESUMED))
+    source.write_text("".join(f"{line[4:]}\n" for line in RESUMED), errors="surrogateescape")
     arguments = ["--system", str(experiment), "--input", str(source), *ONE]
     main([*arguments, "--output", str(whole)])
     inner, calls = translator_module.decode_batch, iter(range(99))
@@ -382,7 +382,7 @@ def test_several_processes_write_what_one_does(
         arguments = ["--system", str(ears), "--input", str(source), *SHORT, "--batch_size", "1"]
     else:
         source = tmp_path / "text"
-        source.write_text("".join(f"{line}\n" for line in RESUMED))
+        source.write_text("".join(f"{line}\n" for line in RESUMED), errors="surrogateescape")
         arguments = ["--system", str(experiment), "--input", str(source), "--batch_size", "2"]
     written = []
     for processes in ("1", "2"):
