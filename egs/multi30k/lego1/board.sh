@@ -138,12 +138,15 @@ e3() {
 # French has the captions that the decoder which it borrows did not see, and that decoder's token list.
 declare -A french_pairs=([1000]=24001-25000 [2000]=24001-26000 [5000]=24001-29000 [10000]=19001-29000)
 declare -A donor_pairs=([1000]=1-24000 [2000]=1-24000 [5000]=1-24000 [10000]=1-19000)
-# Fewer pairs get more epochs; an epoch has a batch for about 51 pairs.
-declare -A low_training=([1000]="--max_epoch 100 --scheduler_conf max_steps=1960"
-    [2000]="--max_epoch 70 --scheduler_conf max_steps=2740" [5000]=""
-    [10000]="--max_epoch 30 --scheduler_conf max_steps=5880")
-declare -A fine_tuning=([1000]="--scheduler_conf max_steps=200" [2000]="--scheduler_conf max_steps=400" [5000]=""
-    [10000]="--scheduler_conf max_steps=1960") # ten epochs each
+# Fewer pairs get more epochs; an epoch has a batch for about 45 pairs.
+declare -A low_training=([1000]="--max_epoch 60 --scheduler_conf max_steps=1320"
+    [2000]="--max_epoch 40 --scheduler_conf max_steps=1760" [5000]=""
+    [10000]="--max_epoch 16 --scheduler_conf max_steps=3520")
+declare -A plain_training=([1000]="--max_epoch 100 --scheduler_conf max_steps=2200"
+    [2000]="--max_epoch 70 --scheduler_conf max_steps=3080" [5000]=""
+    [10000]="--max_epoch 30 --scheduler_conf max_steps=6600")
+declare -A fine_tuning=([1000]="--scheduler_conf max_steps=220" [2000]="--scheduler_conf max_steps=440" [5000]=""
+    [10000]="--scheduler_conf max_steps=2200") # ten epochs each
 
 french() { # french PAIRS: the options of run.sh for them
     echo "--src_lang fr --train_pairs ${french_pairs[$1]} --token_listdir data/en_token_list/bpe_unigram2000_${donor_pairs[$1]}"
@@ -154,10 +157,11 @@ lent() { # lent PAIRS: the experiment whose decoder is lent to French of so many
 }
 
 low_resource() { # low_resource PAIRS SEED: without the other's decoder, then with it, untouched
-    local pairs=$1 seed=$2 tag=low$1 train_args=${low_training[$1]} data baseline
+    local pairs=$1 seed=$2 tag=low$1 train_args=${plain_training[$1]} data baseline
     read -ra data <<<"$(french "$1")"
     baseline=${expdir}/${tag}_attention_s${seed}/decode_attention
     train E4 "encoder-decoder,${pairs}" "${tag}_attention" conf/tuning/train_low_attention.yaml "${seed}" "${data[@]}" "${plain[@]}"
+    train_args=${low_training[$1]}
     train E4 "LegoNN,${pairs}" "${tag}" conf/tuning/train_low.yaml "${seed}" "${data[@]}" --compare_with "${baseline}"
     swap E4 "Fr-encoder+De-En-decoder,${pairs}" "${tag}_s${seed}" "donor$(lent "${pairs}")" "${seed}" "${data[@]}" \
         --compare_with "${baseline}"
