@@ -13,7 +13,8 @@
 #   E3  E2 without CTC, from the start, and after a training with it
 #   E4  French, 5,000 pairs, with the decoder of German's 24,000: no caption in common. One decoder, the first seed's, is
 #       lent to all seeds of French; and with one of the same English, learned without any German
-#   E5  E4 fine-tuned; and for 1,000, 2,000 and 10,000 pairs, with the first seed
+#   E5  E4 fine-tuned; German's encoder with French tokens; and E4 and E5 for 1,000, 2,000 and 10,000 pairs, with the
+#       first seed
 #   E9  ingestors: BeamConv, and a receptive field of 3, with the first seed
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"
@@ -202,11 +203,21 @@ fine_tune() { # fine_tune PAIRS SEED
         --compare_with "${expdir}/low${pairs}_attention_s${seed}/decode_attention"
 }
 
+inherit() { # inherit PAIRS SEED: the German encoder, too, with French tokens
+    local pairs=$1 seed=$2 train_args=${low_training[$1]} data lender
+    lender=${expdir}/donor$(lent "$1")
+    read -ra data <<<"$(french "$1")"
+    train E5 "De-encoder-taught-French+De-En-decoder,${pairs}" "low${pairs}_inherited" conf/tuning/train_inherit.yaml "${seed}" \
+        "${data[@]}" --pretrained_encoder "${lender}" --pretrained_decoder "${lender}" --freeze decoder \
+        --compare_with "${expdir}/low${pairs}_attention_s${seed}/decode_attention"
+}
+
 e5() {
     e4
     local seed pairs
     for seed in ${seeds}; do
         fine_tune 5000 "${seed}"
+        inherit 5000 "${seed}"
     done
     for pairs in 1000 2000 10000; do
         donor "${pairs}"
