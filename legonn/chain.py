@@ -181,11 +181,16 @@ class Chain(AbsESPnetModel):
                 if self.ctc_weight:
                     loss = loss + self.ctc_weight * ctc
             if agreeing:
-                differences = self._disagreements(encoded.marginals, logits, count)
-                stats |= {name: value.detach() for name, value in differences.items()}
-                loss = loss + self.ce_consistency * differences["ce_disagreement"]
-                if encoded.marginals:
-                    loss = loss + self.ctc_consistency * differences["ctc_disagreement"]
+                tokens = count / 2  # of one pass
+                if self.ce_consistency:
+                    apart = disagreement(logits.log_softmax(dim=-1)).sum() / tokens
+                    stats["ce_disagreement"] = apart.detach()
+                    loss = loss + self.ce_consistency * apart
+                if self.ctc_consistency and encoded.marginals:
+                    crossed = torch.cat([disagreement(m.real()) for m in encoded.marginals])
+                    apart = crossed.sum() / tokens
+                    stats["ctc_disagreement"] = apart.detach()
+                    loss = loss + self.ctc_consistency * apart
         stats["loss"] = loss.detach()
         weight = torch.as_tensor(count, dtype=torch.float32, device=device)
         gathered: tuple[Tensor, dict[str, Tensor], Tensor] = force_gatherable(
@@ -211,22 +216,6 @@ class Chain(AbsESPnetModel):
         states = self.decoder.states(encoded.memory, encoded.lengths, prefix)
         # Only real positions meet the vocabulary: it is the most expensive product of a small model.
         return self.decoder.output(states[real]).float(), wanted[real]
-
-    def _disagreements(
-        self, marginals: Sequence[Marginals], logits: Tensor, count: int
-    ) -> dict[str, Tensor]:
-        """Of the two passes, in nats per target token: `count` of both passes together."""
-        tokens = count / 2
-        found = {"ce_disagreement": disagreement(logits.log_softmax(dim=-1)).sum() / tokens}
-        if marginals:
-            found["ctc_disagreement"] = (
-                sum(
-                    (disagreement(crossed.real()).sum() for crossed in marginals),
-                    logits.new_zeros(()),
-                )
-                / tokens
-            )
-        return found
 
     def collect_feats(self, **batch: Tensor) -> dict[str, Tensor]:
         """What ESPnet's statistics stage sums, beside the lengths of the inputs: features that are normalised by it."""

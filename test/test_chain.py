@@ -302,3 +302,12 @@ def test_disagreement_is_part_of_the_loss_in_training_alone(make: Callable[..., 
     terms += 0.5 * found["ctc_disagreement"] + 2.0 * found["ce_disagreement"]
     assert float(loss) == pytest.approx(terms, rel=1e-5)
     assert "ctc_disagreement" not in chain.eval()(**batch_of(*PAIRS))[1]
+
+
+@pytest.mark.parametrize("kept", ["ctc", "ce"])
+def test_a_disagreement_without_weight_is_not_computed(
+    make: Callable[..., Chain], kept: str
+) -> None:
+    chain = make(chain_conf={f"{kept}_consistency": 0.5}).train()
+    _, stats, _ = chain(**batch_of(*PAIRS))
+    assert [name for name in stats if "disagreement" in name] == [f"{kept}_disagreement"]
