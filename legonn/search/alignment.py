@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from legonn.interface import BLANK, Marginals
+from legonn.search.nested import flat, rows_of, unflat
 
 __all__ = ["Alignment", "align", "join"]
 
@@ -79,18 +80,15 @@ def align(
     list of list of Alignment or None
         None where the interface can't give the output: it has too few positions, or a token has no probability.
     """
-    flat = [ids for row in outputs for ids in row]
-    if not flat:
+    every = flat(outputs)
+    if not every:
         return [[] for _ in outputs]
-    device = marginals.log_probs.device
-    counts = torch.tensor([len(row) for row in outputs], device=device)
-    rows = torch.arange(len(counts), device=device).repeat_interleave(counts)
-    path = _best_paths(marginals, rows, flat, blank)
-    found = iter(
+    paths = _best_paths(marginals, rows_of(outputs, marginals.log_probs.device), every, blank)
+    found = (
         None if states is None else Alignment(_spans(states, len(ids)), len(states))
-        for states, ids in zip(path, flat, strict=True)
+        for states, ids in zip(paths, every, strict=True)
     )
-    return [[next(found) for _ in row] for row in outputs]
+    return unflat(found, outputs)
 
 
 def _best_paths(

@@ -9,6 +9,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from legonn.chain import Chain, Encoded
+from legonn.search.nested import flat, rows_of, unflat
 
 __all__ = ["decoder_scores"]
 
@@ -28,23 +29,21 @@ def decoder_scores(
         Those of each utterance, any number of them; without `<sos>` and `<eos>`.
     """
     device = encoded.memory.device
-    flat = [ids for row in outputs for ids in row]
-    if not flat:
+    every = flat(outputs)
+    if not every:
         return [[] for _ in outputs]
-    counts = torch.tensor([len(row) for row in outputs], device=device)
-    rows = torch.arange(len(counts), device=device).repeat_interleave(counts)
-    lengths = torch.tensor([len(ids) + 1 for ids in flat], device=device)
+    rows = rows_of(outputs, device)
+    lengths = torch.tensor([len(ids) + 1 for ids in every], device=device)
     longest = int(lengths.max())
-    wanted = _padded([[*ids, chain.eos] for ids in flat], longest, device)  # (n, U)
-    prefix = _padded([[chain.sos, *ids] for ids in flat], longest, device)
+    wanted = _padded([[*ids, chain.eos] for ids in every], longest, device)  # (n, U)
+    prefix = _padded([[chain.sos, *ids] for ids in every], longest, device)
     real = torch.arange(longest, device=device) < lengths[:, None]
     states = chain.decoder.states(encoded.memory[rows], encoded.lengths[rows], prefix)
     # Only real positions meet the vocabulary: that product is the largest.
     logits = chain.decoder.output(states[real]).float()
     losses = torch.zeros(wanted.shape, device=device)
     losses[real] = functional.cross_entropy(logits, wanted[real], reduction="none")
-    totals = iter((-losses.double().sum(dim=1)).tolist())
-    return [[next(totals) for _ in row] for row in outputs]
+    return unflat((-losses.double().sum(dim=1)).tolist(), outputs)
 
 
 def _padded(rows: Sequence[Sequence[int]], size: int, device: torch.device) -> Tensor:
