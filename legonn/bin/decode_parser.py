@@ -61,10 +61,7 @@ def make_parser(description: str | None) -> argparse.ArgumentParser:
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    group = parser.add_argument_group(
-        "system (EXP is an experiment folder, or folder:checkpoint; M may be a module too)"
-    )
-    add_system_options(group)
+    add_system_options(parser)
     _add_files(parser.add_argument_group("files"))
     group = parser.add_argument_group("decoding")
     add_decoding_options(group)

@@ -58,10 +58,7 @@ def get_parser() -> argparse.ArgumentParser:
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    group = parser.add_argument_group(
-        "system (EXP is an experiment folder, or folder:checkpoint; M may be a module too)"
-    )
-    add_system_options(group)
+    add_system_options(parser)
     group = parser.add_argument_group("service")
     group.add_argument("--host", default="127.0.0.1", help="(default: %(default)s)")
     group.add_argument(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import warnings
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from legonn.chain import Chain
@@ -13,8 +13,11 @@ if TYPE_CHECKING:
 __all__ = ["add_system_options", "check_system_options", "load_chain", "load_system"]
 
 
-def add_system_options(group: Any) -> None:
-    """Describe them."""
+def add_system_options(parser: argparse.ArgumentParser) -> None:
+    """Describe them, in a group of their own."""
+    group = parser.add_argument_group(
+        "system (EXP is an experiment folder, or folder:checkpoint; M may be a module too)"
+    )
     group.add_argument("--system", metavar="EXP", help="a trained system")
     group.add_argument("--encoder", metavar="M", help="compose: its encoder, with ...")
     group.add_argument("--bridge", metavar="M", action="append", default=[], help="... bridges")
