@@ -73,7 +73,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             folder = given.ids is not None
             decode = partial(_decode_file, Translator(system, options, **searched), given)
         check_output(args.output, ids=folder)
-        about = _about(system, options, given, args)
+        # Standard output has no journal.
+        about = {} if args.output == "-" else _about(system, options, given, args)
         journal = stack.enter_context(
             open_journal(args.output, about, folder=folder, resume=args.resume)
         )
