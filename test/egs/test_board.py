@@ -19,7 +19,7 @@ def pairs(words: list[str]) -> list[tuple[str, str]]:
     return list(zip([word.removeprefix("--") for word in words[::2]], words[1::2], strict=True))
 
 
-EVERYTHING = ["E1", "E2", "E3", "E4", "E5", "E9"]
+EVERYTHING = ["E1", "E2", "E3", "E4", "E5", "E6", "E9"]
 
 
 @pytest.mark.parametrize("experiment", EVERYTHING)
@@ -67,7 +67,7 @@ def test_decoders_go_round_the_seeds(multi30k: Any) -> None:
     }
 
 
-@pytest.mark.parametrize("experiment", ["E4", "E5"])
+@pytest.mark.parametrize("experiment", ["E4", "E5", "E6"])
 def test_no_caption_of_a_lent_decoder_is_the_others(multi30k: Any, experiment: str) -> None:
     lines: dict[str, range] = {}
     borrowed = set()
@@ -92,4 +92,4 @@ def test_quick_is_tiny_and_stays_out_of_the_results(multi30k: Any) -> None:
 
 def test_an_unknown_experiment_is_named(multi30k: Any) -> None:
     printed = multi30k.fail("--experiments", "E7", script="./board.sh")
-    assert "error: no experiment E7: there are E1 E2 E3 E4 E5 E9" in printed
+    assert "error: no experiment E7: there are E1 E2 E3 E4 E5 E6 E9" in printed

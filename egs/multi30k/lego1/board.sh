@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The experiments of RESULTS.md, text to English. Goes on where it was stopped, and skips what is done.
+# The experiments of RESULTS.md, text and speech to English. Goes on where it was stopped, and skips what is done.
 #
 #   ./board.sh                                 all, seeds 1 and 2: a day on two cores
 #   ./board.sh --experiments "E1 E2 E3"        three to five hours on two cores with bf16
@@ -15,12 +15,13 @@
 #       lent to all seeds of French; and with one of the same English, learned without any German
 #   E5  E4 fine-tuned; German's encoder with French tokens; and E4 and E5 for 1,000, 2,000 and 10,000 pairs, with the
 #       first seed
+#   E6  English captions spoken (synthetic), 4.8 hours, with E4's German-English decoder; and fine-tuned
 #   E9  ingestors: BeamConv, and a receptive field of 3, with the first seed
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"
 . ../../TEMPLATE/lego1/utils/options.sh
 
-experiments="E1 E2 E3 E4 E5 E9"
+experiments="E1 E2 E3 E4 E5 E6 E9"
 seeds="1 2"
 expdir=exp
 results=results.json
@@ -226,6 +227,24 @@ e5() {
     done
 }
 
+e6() {
+    local seed lender baseline spoken=(--src_modality speech)
+    lender=${expdir}/donor$(lent 5000)
+    donor 5000
+    spoken+=(--train_pairs "${french_pairs[5000]}" --token_listdir "data/en_token_list/bpe_unigram2000_${donor_pairs[5000]}")
+    for seed in ${seeds}; do
+        baseline=${expdir}/spoken5000_hybrid_s${seed}/decode_speech
+        train E6 hybrid,5000 spoken5000_hybrid conf/train_speech_hybrid.yaml "${seed}" "${spoken[@]}"
+        train E6 English-ASR,5000 spoken5000 conf/train_speech.yaml "${seed}" "${spoken[@]}" --compare_with "${baseline}"
+        train E6 English-ASR,CTC-greedy,5000 spoken5000 conf/train_speech.yaml "${seed}" "${spoken[@]}" "${greedy[@]}"
+        swap E6 ASR-encoder+De-En-decoder,5000 "spoken5000_s${seed}" "donor$(lent 5000)" "${seed}" "${spoken[@]}" \
+            --compare_with "${baseline}"
+        train E6 ASR-encoder+De-En-decoder,fine-tuned,5000 spoken5000_finetuned conf/tuning/train_speech_finetune.yaml \
+            "${seed}" "${spoken[@]}" --pretrained_encoder "${expdir}/spoken5000_s${seed}" \
+            --pretrained_decoder "${lender}" --compare_with "${baseline}"
+    done
+}
+
 e9() {
     german
     beamconv
@@ -240,8 +259,8 @@ e9() {
 
 for experiment in ${experiments}; do
     case "${experiment}" in
-        E1) e1 ;; E2) e2 ;; E3) e3 ;; E4) e4 ;; E5) e5 ;; E9) e9 ;;
-        *) echo "$0: error: no experiment ${experiment}: there are E1 E2 E3 E4 E5 E9" >&2; exit 2 ;;
+        E1) e1 ;; E2) e2 ;; E3) e3 ;; E4) e4 ;; E5) e5 ;; E6) e6 ;; E9) e9 ;;
+        *) echo "$0: error: no experiment ${experiment}: there are E1 E2 E3 E4 E5 E6 E9" >&2; exit 2 ;;
     esac
 done
 [ "${plan}" = false ] || exit 0

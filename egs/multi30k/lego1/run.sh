@@ -28,6 +28,7 @@ lego_tag=
 take_options "src_modality src_lang tgt_lang train_pairs nbpe lego_config lego_tag" "$@"
 
 spoken=false
+decoding=conf/decode.yaml
 if [ "${src_modality}" = speech ]; then
     case "${src_lang} ${tgt_lang}" in
         "de en" | "en en") src_lang=en ;; # German is text's default
@@ -40,12 +41,12 @@ if [ "${src_modality}" = speech ]; then
     fi
     spoken=true
     : "${lego_config:=conf/train_speech.yaml}"
+    decoding=conf/decode_speech.yaml
 fi
 : "${lego_config:=conf/train.yaml}"
 
 . ../../TEMPLATE/lego1/path.sh
 # A plain encoder-decoder has no interface, whose CTC conf/decode.yaml asks for.
-decoding=conf/decode.yaml
 if "${python:-python3}" ../../TEMPLATE/lego1/utils/settings.py "${lego_config}" | grep -qx 'system: "attention"'; then
     decoding=conf/decode_attention.yaml
 fi
