@@ -153,7 +153,7 @@ class Linear(nn.Linear):
 class Attention(nn.Module):
     """What self- and cross-attention share: heads, the products, the output projection.
 
-    Written out rather than `scaled_dot_product_attention`: on a CPU the fused bf16 backward is slower than
+    In training written out rather than `scaled_dot_product_attention`: on a CPU the fused bf16 backward is slower than
     three plain products at these lengths, and softmax is faster in fp32 than in bf16.
     """
 
@@ -173,11 +173,18 @@ class Attention(nn.Module):
     def attend(self, query: Tensor, key: Tensor, value: Tensor, bias: Tensor | None) -> Tensor:
         """(B, H, U, D/H), (B, H, N, D/H) twice, bias broadcast to (B, H, U, N) -> (B, U, D)."""
         with torch.autocast("cpu", enabled=False):  # see `_wide`; a GPU's autocast stays as it is
-            scores = torch.matmul(query * self.scale, key.transpose(-1, -2)).float()  # (B, H, U, N)
-            if bias is not None:
-                scores = scores + bias
-            weights = self.dropout(scores.softmax(dim=-1).to(value.dtype))
-            mixed = torch.matmul(weights, value).transpose(1, 2).flatten(2)  # (B, U, D)
+            if self.training:
+                scores = torch.matmul(query * self.scale, key.transpose(-1, -2)).float()
+                if bias is not None:
+                    scores = scores + bias  # (B, H, U, N)
+                weights = self.dropout(scores.softmax(dim=-1).to(value.dtype))
+                mixed = torch.matmul(weights, value)
+            else:
+                seen = None if bias is None else bias.to(query.dtype)
+                mixed = functional.scaled_dot_product_attention(
+                    query, key, value, attn_mask=seen, scale=self.scale
+                )
+            mixed = mixed.transpose(1, 2).flatten(2)  # (B, U, D)
         return self.output(mixed)
 
     def mask(self, x: Tensor, memory: Tensor) -> Tensor | None:

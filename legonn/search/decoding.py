@@ -10,8 +10,9 @@ from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
 from legonn.chain import Chain, Encoded
-from legonn.int8 import Int8Linear, quantised
+from legonn.inference_linear import CONVERTED, converted
 from legonn.interface import Marginals
+from legonn.layers import Linear
 from legonn.precision import autocast, resolve_precision
 from legonn.search.alignment import align
 from legonn.search.beam import Found
@@ -22,7 +23,8 @@ __all__ = ["decode_batch", "prepare"]
 
 
 def prepare(chain: Chain, options: DecodingOptions) -> Chain:
-    """The chain that `decode_batch` is given: in evaluation mode; for precision int8 a copy of integers.
+    """The chain that `decode_batch` is given: in evaluation mode; on a CPU for
+    precision int8 and bf16 a copy whose linear layers are `legonn.inference_linear`'s.
 
     Raises
     ------
@@ -31,7 +33,22 @@ def prepare(chain: Chain, options: DecodingOptions) -> Chain:
     """
     strategy_for(chain, options)
     chain.eval()
-    return quantised(chain) if options.precision == "int8" else chain
+    precision = _precision(chain, options)
+    return converted(chain, precision) if precision in CONVERTED else chain
+
+
+def _device(chain: Chain) -> torch.device:
+    return chain.decoder.embedding.weight.device
+
+
+def _precision(chain: Chain, options: DecodingOptions) -> str:
+    """fp32, or one of `CONVERTED`; or bf16 by autocast, which is `autocast`."""
+    if options.precision == "int8":
+        return "int8"
+    device = _device(chain)
+    if resolve_precision(options.precision, device) == torch.float32:
+        return "fp32"
+    return "bf16" if device.type == "cpu" else "autocast"
 
 
 @torch.inference_mode()
@@ -56,12 +73,12 @@ def decode_batch(
     list of list of Found
         For each input its hypotheses, the best first.
     """
-    if (options.precision == "int8") != isinstance(chain.decoder.output, Int8Linear):
+    precision = _precision(chain, options)
+    if type(chain.decoder.output) is not CONVERTED.get(precision, Linear):
         raise ValueError(f"the chain isn't prepared for precision {options.precision}")
     strategy = strategy_for(chain, options)
-    device = chain.decoder.embedding.weight.device
-    rest = "fp32" if options.precision == "int8" else options.precision
-    with autocast(device, resolve_precision(rest, device)):
+    device = _device(chain)
+    with autocast(device, torch.bfloat16 if precision in ("bf16", "autocast") else torch.float32):
         encoded = _encode(chain, [source.to(device) for source in sources])
         found = strategy(encoded)
     return _with_alignments(found, encoded) if aligned and encoded.marginals else found

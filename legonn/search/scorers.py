@@ -60,7 +60,8 @@ class DecoderScorer(TokenScorer):
 
     Those of the memory are computed once an utterance, and read by all its hypotheses. Those of the prefixes stay where
     they were written when hypotheses change places: a table says which of them are a hypothesis's own, and attention
-    sees no others. That costs little, as b is small, and saves moving them at each step.
+    sees no others. That costs little, as b is small, and saves moving them at each step. Hypotheses soon have most of
+    their tokens in common, so what none of them sees any more is dropped every few steps.
 
     Parameters
     ----------
@@ -73,11 +74,13 @@ class DecoderScorer(TokenScorer):
     """
 
     FIRST = 16  # tokens that there is room for at first
+    TIDY = 8  # steps
 
     def __init__(self, decoder: Decoder, memory: Tensor, lengths: Tensor, *, size: int) -> None:
         self.decoder = decoder
         self.size = size
         self.length = 0
+        self.filled = 0  # of the room
         self.hidden = padding_bias(lengths, memory.size(1))  # (N, 1, 1, K)
         # Contiguous, or each product with them would first make a copy that is.
         self.memory: list[Pair] = [
@@ -96,10 +99,11 @@ class DecoderScorer(TokenScorer):
 
     def step(self, tokens: Tensor) -> Tensor:
         """See `TokenScorer`."""
+        if self.length % self.TIDY == 0:
+            self._drop_unseen()
         self._make_room()
         count, size = tokens.shape
-        start = self.length * size
-        end = start + size
+        start, end = self.filled, self.filled + size
         own = torch.arange(size, device=tokens.device)
         self.seen[:, 0, own, start + own] = 0.0
         seen = self.seen[..., :end]
@@ -115,13 +119,14 @@ class DecoderScorer(TokenScorer):
 
             x = block.step(x, remember, seen, memory, self.hidden)
         self.length += 1
+        self.filled = end
         logits = self.decoder.output(self.decoder.norm(x))
         return logits.float().log_softmax(dim=-1)
 
     def _make_room(self) -> None:
         """Twice as much where there is none left."""
         room = self.seen.size(-1)
-        if self.length * self.size < room:
+        if self.filled + self.size <= room:
             return
         more = torch.full_like(self.seen, -torch.inf)
         self.seen = torch.cat([self.seen, more], dim=-1)
@@ -130,9 +135,25 @@ class DecoderScorer(TokenScorer):
             for k, v in self.past
         ]
 
+    def _drop_unseen(self) -> None:
+        """Move what some hypothesis sees to the front; utterances that have less of it keep some that none sees."""
+        seen = self.seen[..., : self.filled]
+        used = (seen == 0.0).any(dim=2)[:, 0]  # (N, filled)
+        width = int(used.sum(dim=1).max()) if self.filled else 0
+        if width > self.filled * 3 // 4:
+            return
+        kept = (~used).to(torch.uint8).argsort(dim=1, stable=True)[:, :width]  # (N, width)
+        for pair in self.past:
+            for cache in pair:
+                places = kept[:, None, :, None].expand(-1, cache.size(1), -1, cache.size(3))
+                cache[:, :, :width] = cache.gather(2, places)
+        self.seen[..., :width] = seen.gather(3, kept[:, None, None].expand(-1, 1, self.size, -1))
+        self.seen[..., width:] = -torch.inf
+        self.filled = width
+
     def reorder(self, parents: Tensor) -> None:
         """See `Scorer`."""
-        end = self.length * self.size
+        end = self.filled
         seen = self.seen[:, 0, :, :end]
         rows = parents[:, :, None].expand(-1, -1, end)
         self.seen[:, 0, :, :end] = seen.gather(1, rows)

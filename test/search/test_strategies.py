@@ -42,19 +42,15 @@ def test_the_best_are_different_hypotheses(
     """Of a vocabulary so small that decoder and CTC propose the same tokens."""
     sources = [torch.tensor([2, 5, 3, 3, 4]), torch.tensor([4, 2])]
     options = DecodingOptions(mode=mode, beam_size=5, nbest=5, precision=precision)
-    for found in decode_batch(make_chain(), sources, options):
+    for found in decode_batch(prepare(make_chain(), options), sources, options):
         assert len({one.ids for one in found}) == len(found) == 5
         assert found == sorted(found, key=lambda one: -one.score)
 
 
 def test_bf16_is_near_fp32(make_chain: MakeChain) -> None:
     sources = [torch.tensor([2, 5, 3, 3, 4])]
-    found = [
-        decode_batch(make_chain(), sources, DecodingOptions(mode="joint", precision=precision))[0][
-            0
-        ]
-        for precision in ("fp32", "bf16")
-    ]
+    options = [DecodingOptions(mode="joint", precision=precision) for precision in ("fp32", "bf16")]
+    found = [decode_batch(prepare(make_chain(), one), sources, one)[0][0] for one in options]
     assert found[0].score == pytest.approx(found[1].score, abs=0.05)
     assert found[0].score != found[1].score
 

@@ -1,4 +1,4 @@
-"""Linear layers of integers: exact where nothing is rounded, near elsewhere."""
+"""Linear layers for decoding: exact where nothing is rounded, near elsewhere."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from legonn.errors import ConfigError
-from legonn.int8 import Int8Linear, quantised
+from legonn.inference_linear import Bf16Linear, Int8Linear, converted
 from legonn.layers import Linear
 
 
@@ -51,13 +51,37 @@ def test_a_copy_is_quantised_and_what_is_tied_to_a_layer_stays() -> None:
         nn.Embedding(9, 8), nn.Sequential(Linear(8, 8), nn.ReLU()), nn.Linear(8, 9)
     )
     network[2].weight = network[0].weight
-    copy: Any = quantised(network)
+    copy: Any = converted(network, "int8")
     assert isinstance(copy[1][0], Int8Linear) and isinstance(copy[2], Int8Linear)
     assert torch.equal(copy[0].weight, network[0].weight)
     assert isinstance(network[2], nn.Linear)
     assert copy[2].weight.dtype == torch.int8
 
 
+@pytest.mark.parametrize("bias", [True, False])
+def test_bf16_is_that_of_rounded_weights(bias: bool) -> None:
+    generator = torch.Generator().manual_seed(1)
+    linear = nn.Linear(33, 17, bias=bias)
+    linear.weight.data = torch.randn(17, 33, generator=generator)
+    x = torch.randn(2, 5, 33, generator=generator)
+    rounded = [p.data.bfloat16().double() for p in linear.parameters()]
+    expected = x.bfloat16().double() @ rounded[0].T + (rounded[1] if bias else 0.0)
+    found = Bf16Linear(linear)(x)
+    assert found.dtype == torch.bfloat16 and found.shape == (2, 5, 17)
+    # A bf16 has 8 bits: half a step is 2**-9 of its size; what is nearly zero comes from sums that are not.
+    assert torch.allclose(found.double(), expected, rtol=2**-8, atol=1e-4)
+
+
+def test_bf16_without_onednn(monkeypatch: pytest.MonkeyPatch) -> None:
+    linear = nn.Linear(16, 8)
+    x = torch.randn(3, 16)
+    sorted_weights = Bf16Linear(linear)(x).float()
+    monkeypatch.setattr(torch.backends.mkldnn, "is_available", lambda: False)
+    plain = Bf16Linear(linear)
+    assert plain.weight.shape == (8, 16)
+    assert torch.allclose(plain(x).float(), sorted_weights, rtol=2**-7, atol=1e-3)
+
+
 def test_only_cpus_have_it() -> None:
     with pytest.raises(ConfigError, match="precision int8 is for CPUs, and the system is on meta"):
-        quantised(nn.Linear(2, 2, device="meta"))
+        converted(nn.Linear(2, 2, device="meta"), "int8")
