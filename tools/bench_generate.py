@@ -88,7 +88,9 @@ def ours(chain: Any, precision: str, steps: int, args: argparse.Namespace) -> De
     from legonn.search.memory import batches
     from legonn.search.pool import Pool
 
-    fixed = {"maxlenratio": -float(steps), "minlenratio": -float(steps)} if steps else {}
+    fixed: dict[str, Any] = (
+        {"maxlenratio": -float(steps), "minlenratio": -float(steps)} if steps else {}
+    )
     options = DecodingOptions(
         beam_size=args.beam_size,
         patience=1,
@@ -282,7 +284,7 @@ def _copy_to_transformers(chain: Any, model: Any) -> None:
         copy(target_norm, norm)
         copy(target.out_proj, source.output)
         if hasattr(source, "query_key_value"):
-            parts = ("q_proj", "k_proj", "v_proj")
+            parts: tuple[str, ...] = ("q_proj", "k_proj", "v_proj")
             joint = source.query_key_value
         else:
             copy(target.q_proj, source.query)
@@ -388,9 +390,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     if args.system:
         from legonn.data.folder import read_text
         from legonn.system import System
+        from legonn.tokenizer import TextCodec
 
         system = System.load(args.system)
         chain, steps = system.chain, 0
+        assert isinstance(system.source, TextCodec)
         lines = list(read_text(args.input).values())[: args.sentences]
         sources = [system.source.encode(line).tolist() for line in lines]
         shape = f"{args.system}, {len(lines)} captions"
