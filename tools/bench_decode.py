@@ -3,11 +3,13 @@
     python tools/bench_decode.py --system egs/multi30k/lego1/exp/lego_s1 \
         --input egs/multi30k/lego1/data/val_de_en/text.tc.de --output tools/benchmarks.json
     python tools/bench_decode.py ... --exact 1000      are the best hypotheses the same?
+    python tools/bench_decode.py --random --beam_size 10 --sentences 16 --rounds 2 --output tools/benchmarks.json
 
 ESPnet's is `BatchBeamSearch` of the installed release with its own CTC scorer, this package's decoder and encoder, and
 its end detection: an utterance at a time, its hypotheses in a batch. Newer versions of ESPnet search several utterances
 at once; they aren't what is measured here. With --exact end detection is off and neither looks at more tokens than
-ESPnet's pre-beam does.
+ESPnet's pre-beam does. --random searches in what a random encoder would give, with random weights: 300 positions,
+5,000 tokens, a decoder of 6 layers and width 512, 30 steps.
 """
 
 from __future__ import annotations
@@ -19,10 +21,13 @@ import statistics
 import sys
 import time
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 PRE_BEAM_RATIO = 1.5  # ESPnet's
+ALONE = ", one thread"
+POSITIONS, STEPS = 300, 30  # of --random
 
 
 def get_parser() -> argparse.ArgumentParser:
@@ -31,8 +36,9 @@ def get_parser() -> argparse.ArgumentParser:
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
     add = parser.add_argument
-    add("--system", required=True, help="a LegoNN experiment that reads text")
-    add("--input", required=True, type=Path, help="Kaldi text")
+    add("--system", help="a LegoNN experiment that reads text")
+    add("--input", type=Path, help="Kaldi text")
+    add("--random", action="store_true", help="the search alone, of random weights and states")
     add("--sentences", type=int, default=300, help="of it, the first")
     add("--rounds", type=int, default=3, help="parts that the sentences are dealt into")
     add("--beam_size", type=int, default=5)
@@ -47,11 +53,11 @@ def get_parser() -> argparse.ArgumentParser:
 class Peer:
     """ESPnet's search."""
 
-    def __init__(self, system: Any, args: argparse.Namespace) -> None:
+    def __init__(self, chain: Any, args: argparse.Namespace) -> None:
         from espnet.nets.batch_beam_search import BatchBeamSearch
         from espnet.nets.scorers.ctc import CTCPrefixScorer
 
-        self.chain, self.codec = system.chain, system.source
+        self.chain = chain
         scorers = {"decoder": self.chain.decoder}
         weights = {"decoder": 1 - args.ctc_weight}
         if args.ctc_weight:
@@ -74,8 +80,10 @@ class Peer:
         """What ESPnet's CTC scorer asks of a CTC layer: of the utterance that is decoded."""
         return self.log_probs[None].clone()
 
-    def decode(self, lines: Sequence[str], most: int = 0) -> list[tuple[Any, float]]:
-        """Ids and normalised score of the best hypothesis of each line; up to `most` tokens, without end detection.
+    def decode(
+        self, encode: Any, inputs: Sequence[Any], fewest: int = 0, most: int = 0
+    ) -> list[tuple[Any, float]]:
+        """Ids and normalised score of the best hypothesis of each input; up to `most` tokens, without end detection.
 
         Its CTC scorer fails on more tokens than there are positions.
         """
@@ -83,15 +91,79 @@ class Peer:
 
         found = []
         with torch.inference_mode():
-            for line in lines:
-                ids = torch.from_numpy(self.codec.encode(line))[None]
-                encoded = self.chain.encode(ids, torch.tensor([ids.size(1)]))
+            for one in inputs:
+                encoded = encode(one)
                 self.log_probs = encoded.marginals[-1].log_probs[0]
                 limit = min(most, len(self.log_probs)) if "ctc" in self.search.scorers else most
-                best = self.search(encoded.memory[0], maxlenratio=-limit)[0]
+                best = self.search(encoded.memory[0], maxlenratio=-limit, minlenratio=-fewest)[0]
                 tokens = [i for i in best.yseq.tolist() if i != self.chain.eos]
                 found.append((tuple(tokens), float(best.score) / (len(best.yseq) - 1)))
         return found
+
+
+def encode_line(system: Any, line: str) -> Any:
+    """What the peer's search begins with."""
+    import torch
+
+    ids = torch.from_numpy(system.source.encode(line))[None]
+    return system.chain.encode(ids, torch.tensor([ids.size(1)]))
+
+
+def random_chain() -> Any:
+    """A hybrid system of the shape that `--random` says; its encoder is never asked."""
+    import torch
+
+    from legonn.factory import build_chain
+
+    torch.manual_seed(0)
+    shape = {"width": 512, "heads": 8, "feedforward": 2048}
+    config = {
+        "system": "hybrid",
+        "encoder": "text",
+        "encoder_conf": {**shape, "layers_before": 1, "layers_after": 0},
+        "decoder": "transformer",
+        "decoder_conf": {**shape, "layers": 6},
+    }
+    return build_chain(config, source_size=10, target_size=5000).eval()
+
+
+def random_states(count: int) -> list[Any]:
+    """What so many utterances were encoded in."""
+    import torch
+
+    from legonn.chain import Encoded
+    from legonn.interface import Marginals
+
+    draw = torch.Generator().manual_seed(0)
+    found = []
+    for _ in range(count):
+        memory = torch.randn(1, POSITIONS, 512, generator=draw)
+        log_probs = torch.randn(1, POSITIONS, 5000, generator=draw).log_softmax(dim=-1)
+        lengths = torch.tensor([POSITIONS])
+        found.append(Encoded(memory, lengths, (Marginals(log_probs, lengths),)))
+    return found
+
+
+def search_random(chain: Any, args: argparse.Namespace, states: Sequence[Any]) -> None:
+    """legonn's search of `STEPS` steps in all of them at once."""
+    import torch
+
+    from legonn.chain import Encoded
+    from legonn.interface import Marginals
+    from legonn.search import DecodingOptions
+    from legonn.search.strategies import strategy_for
+
+    fixed = {
+        "minlenratio": -float(STEPS),
+        "maxlenratio": -float(STEPS),
+        "ctc_weight": args.ctc_weight,
+    }
+    options = DecodingOptions(mode="joint", beam_size=args.beam_size, **fixed)
+    lengths = torch.cat([one.lengths for one in states])
+    crossed = torch.cat([one.marginals[-1].log_probs for one in states])
+    memory = torch.cat([one.memory for one in states])
+    with torch.inference_mode():
+        strategy_for(chain, options)(Encoded(memory, lengths, (Marginals(crossed, lengths),)))
 
 
 def translator(system: Any, args: argparse.Namespace, **options: Any) -> Any:
@@ -103,21 +175,23 @@ def translator(system: Any, args: argparse.Namespace, **options: Any) -> Any:
     return Translator(system, DecodingOptions(**{**usual, **joint, **options}))
 
 
-def measure(system: Any, lines: list[str], args: argparse.Namespace) -> dict[str, list[float]]:
-    """Seconds of each, one figure a round; rounds have sentences of all lengths."""
+def measure(
+    ours: Any, theirs: Any, inputs: list[Any], args: argparse.Namespace
+) -> dict[str, list[float]]:
+    """Seconds of each, one figure a round; rounds have inputs of all lengths."""
     import torch
 
-    ours, theirs = translator(system, args), Peer(system, args)
-    ours.translate(lines[:32])
-    theirs.decode(lines[:3])
-    seconds: dict[str, list[float]] = {"legonn": [], "espnet": [], "espnet, one thread": []}
+    ours(inputs[:32])
+    theirs(inputs[:3])
+    ways = [
+        (name + end, threads, decode)
+        for end, threads in (("", args.num_threads), (ALONE, 1))
+        for name, decode in (("legonn", ours), ("espnet", theirs))
+    ]
+    seconds: dict[str, list[float]] = {name: [] for name, _, _ in ways}
     for i in range(args.rounds):
-        part = lines[i :: args.rounds]
-        for name, threads, decode in (
-            ("legonn", args.num_threads, ours.translate),
-            ("espnet", args.num_threads, theirs.decode),
-            ("espnet, one thread", 1, theirs.decode),
-        ):
+        part = inputs[i :: args.rounds]
+        for name, threads, decode in ways:
             torch.set_num_threads(threads)
             start = time.perf_counter()
             decode(part)
@@ -130,28 +204,28 @@ def measure(system: Any, lines: list[str], args: argparse.Namespace) -> dict[str
     return seconds
 
 
-def best_peer(seconds: dict[str, list[float]], processes: int) -> list[float]:
-    """The peer's better way to use all cores: threads, or as many processes, were they to cost each other nothing."""
-    threads, alone = seconds["espnet"], [s / processes for s in seconds["espnet, one thread"]]
+def best(seconds: dict[str, list[float]], name: str, processes: int) -> list[float]:
+    """The better way to use all cores: threads, or as many processes, were they to cost each other nothing."""
+    threads, alone = seconds[name], [s / processes for s in seconds[name + ALONE]]
     return min(threads, alone, key=sum)
 
 
 def rows(
-    seconds: dict[str, list[float]], lines: int, args: argparse.Namespace
+    seconds: dict[str, list[float]], count: int, what: str, args: argparse.Namespace
 ) -> list[dict[str, Any]]:
     """One object a figure (DESIGN 8)."""
     import torch
 
     from legonn.environment import revision, versions
 
-    peer = best_peer(seconds, args.num_threads)
-    paired = [theirs / ours for ours, theirs in zip(seconds["legonn"], peer, strict=True)]
+    mine, peer = (best(seconds, name, args.num_threads) for name in ("legonn", "espnet"))
+    paired = [theirs / ours for ours, theirs in zip(mine, peer, strict=True)]
     return [
         {
             "bench": "decode",
             "peer": "espnet.nets.batch_beam_search, one utterance at a time",
             "shape": (
-                f"{lines} captions, beam {args.beam_size}, CTC weight {args.ctc_weight:g}, {args.num_threads} threads, "
+                f"{what}, beam {args.beam_size}, CTC weight {args.ctc_weight:g}, {args.num_threads} cores, "
                 f"legonn {args.precision}"
             ),
             "command": " ".join(["python", *sys.argv]),
@@ -160,8 +234,8 @@ def rows(
             "processor": torch.backends.cpu.get_cpu_capability(),
             "system": "legonn",
             "metric": "sentences per second",
-            "value": round(lines / sum(seconds["legonn"]), 1),
-            "peer_value": round(lines / sum(peer), 2),
+            "value": round(count / sum(mine), 1),
+            "peer_value": round(count / sum(peer), 2),
             "ratio": round(statistics.median(paired), 2),
             "ratio_low": round(min(paired), 2),
             "ratio_high": round(max(paired), 2),
@@ -174,7 +248,7 @@ def compare(system: Any, lines: list[str], args: argparse.Namespace) -> int:
     most = 40
     options = {"pre_beam_ratio": PRE_BEAM_RATIO, "ctc_beam_ratio": 0.0, "maxlenratio": -float(most)}
     ours = [found[0] for found in translator(system, args, **options).translate(lines)]
-    theirs = Peer(system, args).decode(lines, most)
+    theirs = Peer(system.chain, args).decode(partial(encode_line, system), lines, most=most)
     different = [i for i, (a, b) in enumerate(zip(ours, theirs, strict=True)) if a.ids != b[0]]
     gaps = [abs(a.score - b[1]) for a, b in zip(ours, theirs, strict=True) if a.ids == b[0]]
     print(
@@ -197,12 +271,21 @@ def main(argv: Sequence[str] | None = None) -> int:
     from legonn.system import System
 
     torch.set_num_threads(args.num_threads)
-    system = System.load(args.system)
-    lines = list(read_text(args.input).values())[: args.exact or args.sentences]
-    if args.exact:
-        compare(system, lines, args)
-        return 0
-    found = rows(measure(system, lines, args), len(lines), args)
+    if args.random:
+        chain, inputs = random_chain(), random_states(args.sentences)
+        ours: Any = partial(search_random, chain, args)
+        theirs: Any = partial(Peer(chain, args).decode, lambda one: one, fewest=STEPS - 1, most=STEPS)
+        what = f"{len(inputs)} x {STEPS} steps in {POSITIONS} positions, V 5000, 6 layers, width 512, random"
+    else:
+        system = System.load(args.system)
+        inputs = list(read_text(args.input).values())[: args.exact or args.sentences]
+        if args.exact:
+            compare(system, inputs, args)
+            return 0
+        ours = translator(system, args).translate
+        theirs = partial(Peer(system.chain, args).decode, partial(encode_line, system))
+        what = f"{len(inputs)} captions"
+    found = rows(measure(ours, theirs, inputs, args), len(inputs), what, args)
     for row in found:
         print(
             f"{row['metric']:22} {row['value']:>9} peer {row['peer_value']:>9} ratio {row['ratio']}"
