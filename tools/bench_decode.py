@@ -5,11 +5,12 @@
     python tools/bench_decode.py ... --exact 1000      are the best hypotheses the same?
     python tools/bench_decode.py --random --beam_size 10 --sentences 16 --rounds 2 --output tools/benchmarks.json
 
-ESPnet's is `BatchBeamSearch` of the installed release with its own CTC scorer, this package's decoder and encoder, and
-its end detection: an utterance at a time, its hypotheses in a batch. Newer versions of ESPnet search several utterances
-at once; they aren't what is measured here. With --exact end detection is off and neither looks at more tokens than
-ESPnet's pre-beam does. --random searches in what a random encoder would give, with random weights: 300 positions,
-5,000 tokens, a decoder of 6 layers and width 512, 30 steps.
+ESPnet's is `BatchBeamSearch` of the installed release with its own CTC scorer and `TransformerDecoder`, this package's
+encoder, and its end detection: an utterance at a time, its hypotheses in a batch. Newer versions of ESPnet search
+several utterances at once; they aren't what is measured here. Either has its better way to use the cores: threads, or
+as many processes of one thread. With --exact end detection is off and neither looks at more tokens than ESPnet's
+pre-beam does. --random searches in what a random encoder would give, with random weights: 300 positions, 5,000 tokens,
+a decoder of 6 layers and width 512, 30 steps.
 """
 
 from __future__ import annotations
@@ -45,9 +46,66 @@ def get_parser() -> argparse.ArgumentParser:
     add("--ctc_weight", type=float, default=0.3, help="0: the decoder alone")
     add("--num_threads", type=int, default=2)
     add("--precision", default="fp32", help="of legonn; ESPnet has fp32 only on a CPU")
+    add(
+        "--options",
+        nargs="*",
+        default=[],
+        metavar="KEY=VALUE",
+        help="more of legonn's, as in conf/decode.yaml",
+    )
     add("--exact", type=int, metavar="N", help="compare the hypotheses of N sentences; no timing")
     add("--output", type=Path, help="benchmarks.json to add the figures to")
     return parser
+
+
+def espnet_decoder(chain: Any) -> Any:
+    """ESPnet's own decoder, with the chain's weights."""
+    import torch
+    from espnet2.asr.decoder.transformer_decoder import TransformerDecoder
+
+    from legonn.layers import sinusoids
+
+    def copy(target: Any, weight: Any, bias: Any) -> None:
+        target.weight.data, target.bias.data = weight.detach().clone(), bias.detach().clone()
+
+    def attention(target: Any, source: Any) -> None:
+        layers, parts = [getattr(source, "query", None), getattr(source, "key_value", None)], "qkv"
+        if layers[0] is None:
+            layers = [source.query_key_value]
+        weight = torch.cat([layer.weight for layer in layers if layer is not None])
+        bias = torch.cat([layer.bias for layer in layers if layer is not None])
+        for name, one, other in zip(parts, weight.chunk(3), bias.chunk(3), strict=True):
+            copy(getattr(target, f"linear_{name}"), one, other)
+        copy(target.linear_out, source.output.weight, source.output.bias)
+
+    decoder = chain.decoder
+    width = decoder.embedding.embedding_dim
+    first = decoder.blocks[0]
+    peer = TransformerDecoder(
+        vocab_size=chain.eos + 1,
+        encoder_output_size=decoder.memory_width,
+        attention_heads=first.self_attention.heads,
+        linear_units=first.feedforward[0].out_features,
+        num_blocks=len(decoder.blocks),
+    )
+    peer.embed[0].weight.data = decoder.embedding.weight.detach().clone()
+    peer.embed[1].pe = sinusoids(torch.arange(5000), width)[None]
+    for layer, block in zip(peer.decoders, decoder.blocks, strict=True):
+        attention(layer.self_attn, block.self_attention)
+        attention(layer.src_attn, block.cross_attention)
+        copy(layer.feed_forward.w_1, block.feedforward[0].weight, block.feedforward[0].bias)
+        copy(layer.feed_forward.w_2, block.feedforward[3].weight, block.feedforward[3].bias)
+        for norm, own in zip(
+            (layer.norm1, layer.norm2, layer.norm3),
+            (block.self_norm, block.cross_norm, block.feedforward_norm),
+            strict=True,
+        ):
+            copy(norm, own.weight, own.bias)
+            norm.eps = own.eps
+    copy(peer.after_norm, decoder.norm.weight, decoder.norm.bias)
+    peer.after_norm.eps = decoder.norm.eps
+    copy(peer.output_layer, decoder.output.weight, decoder.output.bias)
+    return peer.eval()
 
 
 class Peer:
@@ -58,7 +116,7 @@ class Peer:
         from espnet.nets.scorers.ctc import CTCPrefixScorer
 
         self.chain = chain
-        scorers = {"decoder": self.chain.decoder}
+        scorers = {"decoder": espnet_decoder(chain)}
         weights = {"decoder": 1 - args.ctc_weight}
         if args.ctc_weight:
             scorers["ctc"] = CTCPrefixScorer(self, self.chain.eos)
@@ -168,11 +226,14 @@ def search_random(chain: Any, args: argparse.Namespace, states: Sequence[Any]) -
 
 def translator(system: Any, args: argparse.Namespace, **options: Any) -> Any:
     """legonn's, with the peer's normalisation."""
+    import yaml
+
     from legonn.search import DecodingOptions, Translator
 
     joint = {"mode": "joint", "ctc_weight": args.ctc_weight} if args.ctc_weight else {}
     usual = {"beam_size": args.beam_size, "length_penalty": 1.0, "precision": args.precision}
-    return Translator(system, DecodingOptions(**{**usual, **joint, **options}))
+    given = {key: yaml.safe_load(value) for key, value in (one.split("=") for one in args.options)}
+    return Translator(system, DecodingOptions(**{**usual, **joint, **options, **given}))
 
 
 def measure(
@@ -226,7 +287,7 @@ def rows(
             "peer": "espnet.nets.batch_beam_search, one utterance at a time",
             "shape": (
                 f"{what}, beam {args.beam_size}, CTC weight {args.ctc_weight:g}, {args.num_threads} cores, "
-                f"legonn {args.precision}"
+                f"legonn {' '.join([args.precision, *args.options])}"
             ),
             "command": " ".join(["python", *sys.argv]),
             "revision": revision(),
@@ -274,7 +335,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     if args.random:
         chain, inputs = random_chain(), random_states(args.sentences)
         ours: Any = partial(search_random, chain, args)
-        theirs: Any = partial(Peer(chain, args).decode, lambda one: one, fewest=STEPS - 1, most=STEPS)
+        theirs: Any = partial(
+            Peer(chain, args).decode, lambda one: one, fewest=STEPS - 1, most=STEPS
+        )
         what = f"{len(inputs)} x {STEPS} steps in {POSITIONS} positions, V 5000, 6 layers, width 512, random"
     else:
         system = System.load(args.system)
