@@ -38,8 +38,14 @@ def test_both_find_the_same(
 
 def test_rows_follow_from_what_was_measured(bench: ModuleType, arguments: list[str]) -> None:
     args = bench.get_parser().parse_args(arguments)
-    seconds = {"legonn": [1.0, 2.0], "espnet": [30.0, 50.0], "espnet, one thread": [40.0, 60.0]}
-    (row,) = bench.rows(seconds, 60, args)  # two processes of one thread: 20 and 30 s
+    seconds = {
+        "legonn": [1.0, 2.0],
+        "legonn, one thread": [3.0, 4.0],
+        "espnet": [30.0, 50.0],
+        "espnet, one thread": [40.0, 60.0],
+    }
+    # Two processes of one thread are the peer's better way, 20 and 30 s; two threads are legonn's.
+    (row,) = bench.rows(seconds, 60, "lines", args)
     assert (row["value"], row["peer_value"]) == (20.0, 1.2)
     assert (row["ratio_low"], row["ratio"], row["ratio_high"]) == (15.0, 17.5, 20.0)
 

@@ -12,7 +12,7 @@ from legonn.errors import DataError
 from legonn.scoring.metrics import METRICS, get_metrics
 from legonn.scoring.score import Score
 
-__all__ = ["Cell", "render_results"]
+__all__ = ["Cell", "markdown_table", "render_results"]
 
 LEGEND = """\
 How to read it: one seed shows its score and, in brackets, the 95 % bootstrap interval over the test
@@ -134,7 +134,7 @@ def _overview(scores: Sequence[Score]) -> list[str]:
         cells = [str(Cell.of(by_set[name])) if name in by_set else "" for name in sets]
         rows.append([experiment or "", system or "", *cells])
     header = ["experiment", "system", *(name or "" for name in sets)]
-    return [f"## All at a glance: {_heading(metric)}", _markdown_table(header, rows, left=2)]
+    return [f"## All at a glance: {_heading(metric)}", markdown_table(header, rows, left=2)]
 
 
 def _experiment(title: str, scores: Sequence[Score]) -> list[str]:
@@ -160,7 +160,7 @@ def _score_table(scores: Sequence[Score]) -> str:
             [system or "", test_set or "", *figures]
             + [str(len(seeds) or ""), _parameters(group), _train_minutes(group)]
         )
-    return _markdown_table(header, rows, left=2)
+    return markdown_table(header, rows, left=2)
 
 
 def _comparison_table(scores: Sequence[Score]) -> str:
@@ -171,7 +171,7 @@ def _comparison_table(scores: Sequence[Score]) -> str:
         + [", ".join(map(str, score.seeds)), f"{score.delta:+.2f}", _p(score.p_value)]
         for score in scores
     ]
-    return _markdown_table(header, rows, left=4)
+    return markdown_table(header, rows, left=4)
 
 
 def _footer(scores: Sequence[Score]) -> list[str]:
@@ -232,7 +232,7 @@ def _versions(score: Score) -> str:
     return ", ".join(f"{name} {version}" for name, version in (score.versions or {}).items())
 
 
-def _markdown_table(header: Sequence[str], rows: Iterable[Sequence[str]], *, left: int) -> str:
+def markdown_table(header: Sequence[str], rows: Iterable[Sequence[str]], *, left: int) -> str:
     """A table whose first `left` columns are texts and whose other ones are figures.
 
     Columns that are empty in every row are left out.
