@@ -10,6 +10,7 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
+import torch
 
 LoadTool = Callable[[str], ModuleType]
 
@@ -29,7 +30,7 @@ def small(bench: ModuleType, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
 
 def arguments(bench: ModuleType, *more: str) -> argparse.Namespace:
     options = ["--rounds", "2", "--batches", "2", "--sentences", "3", "--precision", "fp32", *more]
-    parsed: argparse.Namespace = bench.get_parser().parse_args(options)
+    parsed: argparse.Namespace = bench.parse(options)
     return parsed
 
 
@@ -43,6 +44,22 @@ def test_batches_are_those_of_espnets_iterators(bench: ModuleType) -> None:
         for row, size in zip(tokens, lengths.tolist(), strict=True):
             assert (row[:size] >= 2).all() and (row[:size] < bench.VOCABULARY - 1).all()
             assert (row[size:] == -1).all()
+
+
+def test_batches_of_speech(bench: ModuleType) -> None:
+    ((_, batch),) = bench.make_batches(1, 5, "asr")
+    assert set(batch) == {"speech", "speech_lengths", "text", "text_lengths"}
+    assert batch["speech_lengths"].tolist() == [3500 * n for n in batch["text_lengths"].tolist()]
+    assert batch["speech"].shape == (5, int(batch["speech_lengths"].max()))
+
+
+@pytest.mark.parametrize("system", ["espnet", "hybrid", "lego"])
+def test_speech_is_trained(small: ModuleType, system: str) -> None:
+    batches = small.make_batches(1, 2, "asr")
+    runner = small.Runner(system, "fp32", "asr")
+    before = [p.clone() for p in runner.model.parameters()]
+    assert runner.round(batches) > 0
+    assert not all(map(torch.equal, before, runner.model.parameters()))
 
 
 def test_batches_repeat(bench: ModuleType) -> None:
@@ -99,14 +116,14 @@ def test_it_measures_every_system_in_every_round(
 
     init = small.Runner.__init__
 
-    def named(runner: object, system: str, precision: str) -> None:
-        init(runner, system, precision)
+    def named(runner: object, system: str, precision: str, task: str) -> None:
+        init(runner, system, precision, task)
         runner.name = system  # type: ignore[attr-defined]
 
     monkeypatch.setattr(small.Runner, "__init__", named)
     monkeypatch.setattr(small.Runner, "round", noted)
     speeds = small.measure(arguments(small))
-    systems = list(small.SYSTEMS)
+    systems = list(small.SYSTEMS["mt"])
     assert order == 3 * systems  # a warm-up of each, then interleaved
     assert list(speeds) == systems
     assert all(len(found) == 2 and min(found) > 0 for found in speeds.values())
@@ -117,7 +134,14 @@ def test_figures_replace_the_old_ones_of_this_bench_only(
     bench: ModuleType, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     output = tmp_path / "benchmarks.json"
-    output.write_text(json.dumps([{"bench": "search", "value": 1}, {"bench": "train", "value": 2}]))
+    output.write_text(
+        json.dumps(
+            [
+                {"bench": "search", "value": 1},
+                {"bench": "train", "peer": "espnet2.tasks.mt", "value": 2},
+            ]
+        )
+    )
     monkeypatch.setattr(bench, "peak_memory", lambda system, args: 100.0)
     speeds = {"espnet": [100.0], "attention": [250.0], "lego": [90.0]}
     monkeypatch.setattr(bench, "measure", lambda args: speeds)

@@ -144,9 +144,10 @@ class Peer:
     def decode(
         self, encode: Any, inputs: Sequence[Any], fewest: int = 0, most: int = 0
     ) -> list[tuple[Any, float]]:
-        """Ids and normalised score of the best hypothesis of each input; up to `most` tokens, without end detection.
+        """Ids and normalised score of each input's best hypothesis; up to `most` tokens, without end detection.
 
-        Its CTC scorer fails on more tokens than there are positions.
+        ESPnet's CTC scorer fails on more tokens than there are positions, and the `<eos>` of a hypothesis of `most` tokens
+        is not scored: silence behind the positions makes room.
         """
         import torch
 
@@ -155,8 +156,12 @@ class Peer:
             for one in inputs:
                 encoded = encode(one)
                 self.log_probs = encoded.marginals[-1].log_probs[0]
-                limit = min(most, len(self.log_probs)) if "ctc" in self.search.scorers else most
-                best = self.search(encoded.memory[0], maxlenratio=-limit, minlenratio=-fewest)[0]
+                silence = self.log_probs.new_full(
+                    (max(0, most - len(self.log_probs)), self.chain.eos + 1), -1e10
+                )
+                silence[:, 0] = 0.0
+                self.log_probs = torch.cat([self.log_probs, silence])
+                best = self.search(encoded.memory[0], maxlenratio=-most, minlenratio=-fewest)[0]
                 tokens = [i for i in best.yseq.tolist() if i != self.chain.eos]
                 found.append((tuple(tokens), float(best.score) / (len(best.yseq) - 1)))
         return found

@@ -1,10 +1,13 @@
-"""Training speed: legonn against ESPnet's own MT model, same Trainer, optimiser and batches, interleaved in one run.
+"""Training speed: legonn against ESPnet's own model, same Trainer, optimiser and batches, interleaved in one run.
 
-    python tools/bench_train.py --output tools/benchmarks.json
+    python tools/bench_train.py --output tools/benchmarks.json                translation
+    python tools/bench_train.py --task asr --output tools/benchmarks.json     speech
 
 Prints target tokens per second and peak memory of each system, and the ratio of medians over the rounds. Peak
 memory is measured in a process of its own for each system. Batches are random tokens whose lengths follow
-captions (Multi30k: 18 source tokens and 16 target tokens at the mean); the work does not depend on which tokens.
+captions (Multi30k: 18 source tokens, or 3.5 seconds, and 16 target tokens at the mean); the work does not depend on
+which tokens, nor on what is heard. For speech ESPnet has its hybrid CTC/attention Transformer with SpecAugment; ours
+has the same layers with a convolution in each of the encoder's, and fewer channels in front of them (64, not 160).
 """
 
 from __future__ import annotations
@@ -24,7 +27,9 @@ from typing import Any
 WIDTH, HEADS, HIDDEN, VOCABULARY = 160, 4, 640, 2000
 LAYERS = {"encoder": 6, "decoder": 3}
 DROPOUT = 0.1
-SYSTEMS = ("espnet", "attention", "lego")
+SYSTEMS = {"mt": ("espnet", "attention", "lego"), "asr": ("espnet", "hybrid", "lego")}  # by task
+SENTENCES = {"mt": 110, "asr": 16}
+SAMPLES = 3500  # of a target token at 16 kHz
 
 
 def get_parser() -> argparse.ArgumentParser:
@@ -36,17 +41,27 @@ def get_parser() -> argparse.ArgumentParser:
         "--rounds", type=int, default=7, help="interleaved rounds; the median counts"
     )
     parser.add_argument("--batches", type=int, default=8, help="batches a round")
-    parser.add_argument("--sentences", type=int, default=110, help="sentences a batch")
+    parser.add_argument("--task", choices=SYSTEMS, default="mt", help="(default: %(default)s)")
+    parser.add_argument("--sentences", type=int, help="a batch (default: 110; of speech 16)")
     parser.add_argument(
         "--precision", default="auto", help="of legonn; ESPnet has fp32 only on a CPU"
     )
     parser.add_argument("--num_threads", type=int, default=2)
     parser.add_argument("--output", type=Path, help="benchmarks.json to add the figures to")
-    parser.add_argument("--memory_of", choices=SYSTEMS, help=argparse.SUPPRESS)
+    parser.add_argument("--memory_of", help=argparse.SUPPRESS)
     return parser
 
 
-def make_batches(count: int, sentences: int) -> list[tuple[list[str], dict[str, Any]]]:
+def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
+    """Arguments, with the task's number of sentences."""
+    args = get_parser().parse_args(argv)
+    args.sentences = args.sentences or SENTENCES[args.task]
+    return args
+
+
+def make_batches(
+    count: int, sentences: int, task: str = "mt"
+) -> list[tuple[list[str], dict[str, Any]]]:
     """Batches as ESPnet's iterators give them, of sorted lengths."""
     import torch
 
@@ -62,34 +77,41 @@ def make_batches(count: int, sentences: int) -> list[tuple[list[str], dict[str, 
             )
             inside = torch.arange(tokens.size(1))[None, :] < lengths[:, None]
             batch |= {name: tokens.where(inside, torch.tensor(-1)), f"{name}_lengths": lengths}
+        if task == "asr":
+            del batch["src_text"], batch["src_text_lengths"]
+            samples = batch["text_lengths"] * SAMPLES
+            noise = torch.randn(sentences, int(samples.max()), generator=random) / 10
+            batch |= {"speech": noise, "speech_lengths": samples}
         batches.append(([f"u{i}" for i in range(sentences)], batch))
     return batches
 
 
-def build(system: str, precision: str) -> Any:
+def build(system: str, precision: str, task: str = "mt") -> Any:
     """A model with Adam state to come."""
     from legonn.environment import quiet_imports
 
     with quiet_imports():
-        return build_espnet() if system == "espnet" else build_legonn(system, precision)
+        return build_espnet(task) if system == "espnet" else build_legonn(system, precision, task)
 
 
-def build_espnet() -> Any:
-    """`espnet2.tasks.mt` with Transformer encoder and decoder."""
+def build_espnet(task: str) -> Any:
+    """`espnet2.tasks.mt` or `.asr` with Transformer encoder and decoder."""
+    from espnet2.tasks.asr import ASRTask
     from espnet2.tasks.mt import MTTask
 
+    recipe = MTTask if task == "mt" else ASRTask
     tokens = ["<blank>", "<unk>", *(f"t{i}" for i in range(VOCABULARY - 3)), "<sos/eos>"]
-    args = MTTask.get_parser().parse_args(["--encoder", "transformer", "--decoder", "transformer"])
+    args = recipe.get_parser().parse_args(["--encoder", "transformer", "--decoder", "transformer"])
     args.token_list, args.src_token_list = tokens, list(tokens)
     dropouts = {"dropout_rate": DROPOUT, "positional_dropout_rate": DROPOUT}
-    args.frontend_conf = {"embed_dim": WIDTH}
+    args.frontend_conf = {"embed_dim": WIDTH} if task == "mt" else {"fs": "16k"}
     args.encoder_conf = {
         "output_size": WIDTH,
         "attention_heads": HEADS,
         "linear_units": HIDDEN,
         "num_blocks": LAYERS["encoder"],
         "attention_dropout_rate": DROPOUT,
-        "input_layer": None,
+        "input_layer": None if task == "mt" else "conv2d",
         **dropouts,
     }
     args.decoder_conf = {
@@ -100,11 +122,26 @@ def build_espnet() -> Any:
         "src_attention_dropout_rate": DROPOUT,
         **dropouts,
     }
-    args.model_conf = {"lsm_weight": 0.1, "share_decoder_input_output_embed": True}
-    return MTTask.build_model(args)
+    args.model_conf = {"lsm_weight": 0.1}
+    if task == "mt":
+        args.model_conf["share_decoder_input_output_embed"] = True
+    else:
+        args.model_conf["ctc_weight"] = 0.3
+        args.specaug = "specaug"
+        args.specaug_conf = {
+            "apply_time_warp": True,
+            "freq_mask_width_range": (0, 27),
+            "num_freq_mask": 2,
+        }
+        args.specaug_conf |= {
+            "apply_time_mask": True,
+            "time_mask_width_ratio_range": (0.0, 0.05),
+            "num_time_mask": 5,
+        }
+    return recipe.build_model(args)
 
 
-def build_legonn(system: str, precision: str) -> Any:
+def build_legonn(system: str, precision: str, task: str) -> Any:
     """The same widths, layers and vocabulary; `lego` adds its interface to them (3+2 layers around it, 2 after)."""
     from legonn.factory import build_chain
 
@@ -119,23 +156,25 @@ def build_legonn(system: str, precision: str) -> Any:
     config = {
         "system": system,
         "precision": precision,
+        "encoder": "text" if task == "mt" else "speech",
         "encoder_conf": {**layer, "layers_before": before, "layers_after": after},
         "decoder_conf": {**layer, "layers": LAYERS["decoder"]},
     }
-    return build_chain(config, source_size=VOCABULARY, target_size=VOCABULARY)
+    size = VOCABULARY if task == "mt" else 0
+    return build_chain(config, source_size=size, target_size=VOCABULARY)
 
 
 class Runner:
     """One system under ESPnet's Trainer."""
 
-    def __init__(self, system: str, precision: str) -> None:
+    def __init__(self, system: str, precision: str, task: str = "mt") -> None:
         import torch
         from espnet2.train.distributed_utils import DistributedOption
         from espnet2.train.reporter import Reporter
         from espnet2.train.trainer import Trainer, TrainerOptions
 
         self.trainer, self.reporter = Trainer, Reporter()
-        self.model = build(system, precision)
+        self.model = build(system, precision, task)
         self.optimizer = torch.optim.AdamW(self.model.parameters(), lr=1e-4, fused=True)
         values = dict.fromkeys(TrainerOptions.__dataclass_fields__)
         values.update(ngpu=0, grad_noise=False, accum_grad=1, grad_clip=5.0, grad_clip_type=2.0)
@@ -169,26 +208,27 @@ def peak_memory(system: str, args: argparse.Namespace) -> float:
     """MiB that training `system` adds to a process that has imported all: measured in a child process."""
     command = [sys.executable, __file__, "--memory_of", system, "--precision", args.precision]
     command += ["--sentences", str(args.sentences), "--num_threads", str(args.num_threads)]
+    command += ["--task", args.task]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     return float(done.stdout.split()[-1])
 
 
 def print_memory(args: argparse.Namespace) -> None:
     """The child's part of `peak_memory`."""
-    runner = Runner(args.memory_of, args.precision)
+    runner = Runner(args.memory_of, args.precision, args.task)
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    runner.round(make_batches(args.batches, args.sentences))
+    runner.round(make_batches(args.batches, args.sentences, args.task))
     print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024)
 
 
 def measure(args: argparse.Namespace) -> dict[str, list[float]]:
     """Target tokens per second of each system, one figure a round."""
-    batches = make_batches(args.batches, args.sentences)
+    batches = make_batches(args.batches, args.sentences, args.task)
     tokens = sum(int(batch["text_lengths"].sum()) for _, batch in batches)
-    runners = {system: Runner(system, args.precision) for system in SYSTEMS}
+    runners = {system: Runner(system, args.precision, args.task) for system in SYSTEMS[args.task]}
     for runner in runners.values():
         runner.round(batches[:2])  # warm-up
-    speeds: dict[str, list[float]] = {system: [] for system in SYSTEMS}
+    speeds: dict[str, list[float]] = {system: [] for system in runners}
     for i in range(args.rounds):
         for system, runner in runners.items():
             speeds[system].append(tokens / runner.round(batches))
@@ -212,7 +252,7 @@ def rows(
     )
     common = {
         "bench": "train",
-        "peer": "espnet2.tasks.mt",
+        "peer": f"espnet2.tasks.{args.task}",
         "shape": shape,
         "command": " ".join(["python", *sys.argv]),
         "revision": revision(),
@@ -220,7 +260,7 @@ def rows(
         "processor": torch.backends.cpu.get_cpu_capability(),
     }
     found = []
-    for system in ("attention", "lego"):
+    for system in SYSTEMS[args.task][1:]:
         paired = [a / b for a, b in zip(speeds[system], speeds["espnet"], strict=True)]
         value, peer = statistics.median(speeds[system]), statistics.median(speeds["espnet"])
         found.append(
@@ -250,7 +290,7 @@ def rows(
 
 def main() -> int:
     """Measure, print, and note."""
-    args = get_parser().parse_args()
+    args = parse()
     os.environ["OMP_NUM_THREADS"] = str(args.num_threads)
     import torch
 
@@ -261,7 +301,7 @@ def main() -> int:
     if args.memory_of:
         print_memory(args)
         return 0
-    memory = {system: peak_memory(system, args) for system in SYSTEMS}
+    memory = {system: peak_memory(system, args) for system in SYSTEMS[args.task]}
     found = rows(args, measure(args), memory)
     for row in found:
         print(
@@ -271,7 +311,8 @@ def main() -> int:
         from legonn.data.atomic import write_atomic
 
         old = json.loads(args.output.read_text()) if args.output.exists() else []
-        kept = [row for row in old if row["bench"] != "train"]
+        peer = found[0]["peer"]
+        kept = [row for row in old if (row["bench"], row.get("peer")) != ("train", peer)]
         write_atomic(args.output, json.dumps(kept + found, indent=2) + "\n")
     return 0
 
