@@ -19,7 +19,7 @@ def test_a_table_for_each_shape(tool: ModuleType) -> None:
     row = {
         "bench": "decode", "peer": "p", "shape": "ten lines", "command": "c", "revision": "0123456789",
         "processor": "X",
-        "versions": {"torch": "2"}, "system": "s", "metric": "lines per second", "value": 20.0, "peer_value": 1.5,
+        "versions": {"torch": "2", "numpy": "3"}, "system": "s", "metric": "lines per second", "value": 20.0, "peer_value": 1.5,
         "ratio": 13.3, "ratio_low": 12.0, "ratio_high": 14.25,
     }  # fmt: skip
     other = {**row, "shape": "more", "system": "t", "peer_value": None}
@@ -29,7 +29,7 @@ def test_a_table_for_each_shape(tool: ModuleType) -> None:
         "",
         "## Joint CTC/attention search",
         "",
-        "Ten lines:",
+        "**ten lines**",
         "",
         "| system | peer | metric | system's | peer's | ratio | rounds' least and most |",
         "| :-- | :-- | :-- | --: | --: | --: | --: |",
@@ -37,7 +37,7 @@ def test_a_table_for_each_shape(tool: ModuleType) -> None:
         "",
         "`c`, revision `0123456`; X; torch 2.",
         "",
-        "More:",
+        "**more**",
         "",
         "| system | peer | metric | system's | ratio | rounds' least and most |",
         "| :-- | :-- | :-- | --: | --: | --: |",

@@ -146,8 +146,8 @@ class Peer:
     ) -> list[tuple[Any, float]]:
         """Ids and normalised score of each input's best hypothesis; up to `most` tokens, without end detection.
 
-        ESPnet's CTC scorer fails on more tokens than there are positions, and the `<eos>` of a hypothesis of `most` tokens
-        is not scored: silence behind the positions makes room.
+        ESPnet's CTC scorer fails on more tokens than there are positions, and the `<eos>` after `most` tokens is not
+        scored: silence behind the positions makes room for more.
         """
         import torch
 

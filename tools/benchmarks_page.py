@@ -15,6 +15,7 @@ from typing import Any
 
 HERE = Path(__file__).parent
 HEADER = ("system", "peer", "metric", "system's", "peer's", "ratio", "rounds' least and most")
+PACKAGES = ("python", "torch", "espnet", "ctranslate2", "transformers", "fastapi", "uvicorn")
 TITLES = {
     "decode": "Joint CTC/attention search",
     "generate": "Beam search of the decoder alone",
@@ -48,9 +49,9 @@ def render(figures: Sequence[Mapping[str, Any]], preface: str) -> str:
         parts += [f"## {title}"] if mine else []
         for shape in dict.fromkeys(row["shape"] for row in mine):
             rows = [row for row in mine if row["shape"] == shape]
-            parts.append(f"{shape[:1].upper()}{shape[1:]}:")
+            parts.append(f"**{shape}**")
             parts.append(markdown_table(HEADER, map(_cells, rows), left=3))
-            parts.append(_origin(rows[0]))
+            parts.append(_origin(rows))
     return "\n\n".join(parts) + "\n"
 
 
@@ -61,10 +62,11 @@ def _cells(row: Mapping[str, Any]) -> list[str]:
     return [row["system"], row.get("peer") or "", row["metric"], *figures, spread]
 
 
-def _origin(row: Mapping[str, Any]) -> str:
-    versions = ", ".join(f"{name} {version}" for name, version in row["versions"].items())
-    processor = f"; {row['processor']}" if row.get("processor") else ""
-    return f"`{row['command']}`, revision `{row['revision'][:7]}`{processor}; {versions}."
+def _origin(rows: Sequence[Mapping[str, Any]]) -> str:
+    found = {name: version for row in rows for name, version in row["versions"].items()}
+    versions = ", ".join(f"{name} {found[name]}" for name in PACKAGES if name in found)
+    processor = f"; {rows[0]['processor']}" if rows[0].get("processor") else ""
+    return f"`{rows[0]['command']}`, revision `{rows[0]['revision'][:7]}`{processor}; {versions}."
 
 
 def main(argv: Sequence[str] | None = None) -> int:
