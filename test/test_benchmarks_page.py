@@ -18,9 +18,8 @@ def tool(load_tool: LoadTool) -> ModuleType:
 def test_a_table_for_each_shape(tool: ModuleType) -> None:
     row = {
         "bench": "decode", "peer": "p", "shape": "ten lines", "command": "c", "revision": "0123456789",
-        "processor": "X",
-        "versions": {"torch": "2", "numpy": "3"}, "system": "s", "metric": "lines per second", "value": 20.0, "peer_value": 1.5,
-        "ratio": 13.3, "ratio_low": 12.0, "ratio_high": 14.25,
+        "processor": "X", "versions": {"torch": "2", "numpy": "3"}, "system": "s", "metric": "lines per second",
+        "value": 20.0, "peer_value": 1.5, "ratio": 13.3, "ratio_low": 12.0, "ratio_high": 14.25,
     }  # fmt: skip
     other = {**row, "shape": "more", "system": "t", "peer_value": None}
     page = tool.render([row, other], "# Top\n")
