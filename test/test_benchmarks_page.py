@@ -22,6 +22,7 @@ def test_a_table_for_each_shape(tool: ModuleType) -> None:
         "value": 20.0, "peer_value": 1.5, "ratio": 13.3, "ratio_low": 12.0, "ratio_high": 14.25,
     }  # fmt: skip
     other = {**row, "shape": "more", "system": "t", "peer_value": None}
+    other |= {"requests": 9, "lost": 1, "wrong": 2, "p50_ms": 1200.0, "p99_ms": 3400.0}
     page = tool.render([row, other], "# Top\n")
     assert page.splitlines() == [
         "# Top",
@@ -41,6 +42,8 @@ def test_a_table_for_each_shape(tool: ModuleType) -> None:
         "| system | peer | metric | system's | ratio | rounds' least and most |",
         "| :-- | :-- | :-- | --: | --: | --: |",
         "| t | p | lines per second | 20 | 13.3 | 12 to 14.25 |",
+        "",
+        "9 requests, 1 lost, 2 answered otherwise than offline; half of them within 1.2 s, 99 % within 3.4 s.",
         "",
         "`c`, revision `0123456`; X; torch 2.",
     ]

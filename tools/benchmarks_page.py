@@ -51,6 +51,7 @@ def render(figures: Sequence[Mapping[str, Any]], preface: str) -> str:
             rows = [row for row in mine if row["shape"] == shape]
             parts.append(f"**{shape}**")
             parts.append(markdown_table(HEADER, map(_cells, rows), left=3))
+            parts += [_answers(row) for row in rows if "lost" in row]
             parts.append(_origin(rows))
     return "\n\n".join(parts) + "\n"
 
@@ -60,6 +61,12 @@ def _cells(row: Mapping[str, Any]) -> list[str]:
     values = (row.get(key) for key in ("value", "peer_value", "ratio"))
     figures = ["" if value is None else f"{value:g}" for value in values]
     return [row["system"], row.get("peer") or "", row["metric"], *figures, spread]
+
+
+def _answers(row: Mapping[str, Any]) -> str:
+    half, most = (f"{row[name] / 1000:.1f} s" for name in ("p50_ms", "p99_ms"))
+    counts = f"{row['requests']} requests, {row['lost']} lost, {row['wrong']} answered otherwise than offline"
+    return f"{counts}; half of them within {half}, 99 % within {most}."
 
 
 def _origin(rows: Sequence[Mapping[str, Any]]) -> str:

@@ -17,6 +17,7 @@ OPTION_HELP = {
     "(ctc_beam); or these, scored again by the decoder (rescore)",
     "beam_size": "hypotheses kept at each step, or in ctc_beam and rescore at each position",
     "length_penalty": "finished hypotheses compare by score / tokens**X; 0 favours short ones",
+    "length_bonus": "added to a hypothesis's score for each token, in modes attention and joint (ESPnet's penalty)",
     "ctc_weight": "of the CTC score in modes joint and rescore, 0 to below 1",
     "maxlenratio": "most tokens a position the decoder reads; negative: a count; 0: 2 K + 10",
     "minlenratio": "fewest tokens a position the decoder reads; negative: a count",

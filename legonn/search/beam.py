@@ -79,6 +79,8 @@ class BeamSearch:
         b, hypotheses kept at each step; and those given at the end.
     length_penalty : float
         alpha, see `DecodingOptions`.
+    length_bonus : float
+        Added to the score of a hypothesis for each of its tokens, `<eos>` too.
     pre_beam : int
         Of each hypothesis's next tokens, so many of the best by those scorers that score all are given to those that
         don't; 4 `beam_size` by default.
@@ -100,6 +102,7 @@ class BeamSearch:
         weights: Mapping[str, float],
         beam_size: int,
         length_penalty: float,
+        length_bonus: float = 0.0,
         sos: int,
         eos: int,
         nbest: int = 1,
@@ -113,6 +116,7 @@ class BeamSearch:
         self.weights = weights
         self.beam_size = beam_size
         self.length_penalty = length_penalty
+        self.length_bonus = length_bonus
         self.sos, self.eos = sos, eos
         self.nbest = nbest
         self.pre_beam = max(pre_beam or 4 * beam_size, beam_size + 1)
@@ -200,7 +204,8 @@ class BeamSearch:
         news |= {name: scorer.score(candidates) for name, scorer in partial.items()}
         total = self._allowed(_sum(news, self.weights), candidates, beams, length)
         dead = beams.totals.isneginf()[:, :, None]  # their scores may be anything, NaN too
-        total = (beams.totals[:, :, None] + total).masked_fill(dead, -torch.inf)
+        before = beams.totals[:, :, None] + self.length_bonus
+        total = (before + total).masked_fill(dead, -torch.inf)
         beams.totals, best = total.flatten(1).topk(self.beam_size, dim=1)  # (N, b)
         parents = best // total.size(2)
         tokens = candidates.flatten(1).gather(1, best)
@@ -262,7 +267,10 @@ class BeamSearch:
         certain = bounds.isneginf() | (beams.finished >= self.enough)
         if self.log_probabilities:
             # Sums of log-probabilities only fall: a running hypothesis can reach no more than this.
-            certain |= bounds / (beams.most + 1) ** self.length_penalty <= beams.worst
+            length = beams.prefixes.size(2) - 1
+            bounds = bounds + max(0.0, self.length_bonus) * (beams.most + 1 - length)
+            best = torch.where(bounds < 0, beams.most + 1, length + 1)  # of all lengths it may have
+            certain |= bounds / best**self.length_penalty <= beams.worst
         beams.going &= ~certain
         beams.totals = beams.totals.masked_fill(certain[:, None], -torch.inf)
 

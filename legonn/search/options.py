@@ -33,6 +33,9 @@ class DecodingOptions:
         alpha: finished hypotheses are compared by score / U**alpha, U their tokens with `<eos>`.
         1 is the mean log-probability (ESPnet's `normalize_length`), 0 compares sums and so favours
         short output. Choose it on the validation set. `ctc_greedy` and `ctc_beam` compare without it.
+    length_bonus : float
+        Nats added for each token, `<eos>` too (ESPnet's `penalty`), in `attention` and `joint`; with `length_penalty`
+        0 the other usual way to balance length.
     ctc_weight : float
         Of the CTC score in `joint` and `rescore`, below 1; the decoder's is the rest.
     maxlenratio, minlenratio : float
@@ -59,6 +62,7 @@ class DecodingOptions:
     mode: str = "attention"
     beam_size: int = 5
     length_penalty: float = 1.0
+    length_bonus: float = 0.0
     ctc_weight: float = 0.3
     maxlenratio: float = 0.0
     minlenratio: float = 0.0
@@ -75,6 +79,7 @@ class DecodingOptions:
             ("mode", self.mode in MODES, f"legal are {', '.join(MODES)}"),
             ("beam_size", self.beam_size >= 1, "it must be at least 1"),
             ("length_penalty", 0 <= self.length_penalty < math.inf, "it must be at least 0"),
+            ("length_bonus", math.isfinite(self.length_bonus), "it must be finite"),
             ("ctc_weight", 0 <= self.ctc_weight < 1, "it must be at least 0 and below 1"),
             ("nbest", 1 <= self.nbest <= self.beam_size, "legal are 1 to beam_size"),
             ("maxlenratio", math.isfinite(self.maxlenratio), "it must be finite"),

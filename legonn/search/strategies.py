@@ -65,6 +65,7 @@ class Attention(Strategy):
             beam_size=self.options.beam_size,
             nbest=self.options.nbest,
             length_penalty=self.options.length_penalty,
+            length_bonus=self.options.length_bonus,
             pre_beam=int(self.options.pre_beam_ratio * self.options.beam_size),
             suggestions=int(self.options.ctc_beam_ratio * self.options.beam_size),
             patience=self.options.patience,

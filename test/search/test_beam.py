@@ -72,7 +72,9 @@ def search(
     return beam(scorers, fewest=[fewest] * count, most=[most] * count)
 
 
-def every_output(utterance: int, fewest: int, most: int, alpha: float) -> list[Found]:
+def every_output(
+    utterance: int, fewest: int, most: int, alpha: float, bonus: float = 0.0
+) -> list[Found]:
     """All outputs with their normalised scores, the best first."""
     found = []
     for length in range(fewest, most + 1):
@@ -81,17 +83,20 @@ def every_output(utterance: int, fewest: int, most: int, alpha: float) -> list[F
             total = sum(
                 random_row(utterance, ids[:i])[token].item() for i, token in enumerate(tokens)
             )
-            found.append(Found(ids, total / len(tokens) ** alpha, {"t": total}))
+            score = (total + bonus * len(tokens)) / len(tokens) ** alpha
+            found.append(Found(ids, score, {"t": total}))
     return sorted(found, key=lambda one: -one.score)
 
 
 @pytest.mark.parametrize("alpha", [0.0, 0.6, 1.0, 2.0])
+@pytest.mark.parametrize("bonus", [0.0, -0.5, 0.8, 5.0])
 @pytest.mark.parametrize(("fewest", "most"), [(0, 3), (2, 4), (3, 3)])
-def test_a_wide_beam_is_exhaustive(alpha: float, fewest: int, most: int) -> None:
+def test_a_wide_beam_is_exhaustive(alpha: float, bonus: float, fewest: int, most: int) -> None:
     options: dict[str, Any] = {"beam_size": 3**4 * 2, "length_penalty": alpha, "nbest": 4}
+    options["length_bonus"] = bonus
     results = search(Table(random_row), 1, 2, 3, fewest=fewest, most=most, **options)
     for utterance, found in zip((1, 2, 3), results, strict=True):
-        expected = every_output(utterance, fewest, most, alpha)[:4]
+        expected = every_output(utterance, fewest, most, alpha, bonus)[:4]
         assert [one.ids for one in found] == [one.ids for one in expected]
         assert [one.score for one in found] == pytest.approx([e.score for e in expected], abs=1e-5)
         assert [one.scores["t"] for one in found] == pytest.approx(
@@ -169,6 +174,19 @@ def test_with_a_bonus_the_search_goes_on_to_the_limit() -> None:
     assert table.calls == 7
     assert len(found[0].ids) == 6  # 8 nats a token outweigh what the table takes
     assert found[0].scores["bonus"] == 7.0
+
+
+def test_a_bonus_without_a_scorer_ends_as_soon_as_it_can() -> None:
+    """The same as ESPnet's scorer of it, which makes a search go on to the limit."""
+    usual: dict[str, Any] = {"most": 30, "length_penalty": 0.0}
+    scored = {"others": {"bonus": LengthBonus(4)}, "weights": {"t": 1.0, "bonus": 0.3}}
+    (slow,) = search(Table(brevity_row), 0, **usual, **scored, log_probabilities=False)
+    table = Table(brevity_row)
+    (fast,) = search(table, 0, **usual, length_bonus=0.3)
+    assert [(one.ids, pytest.approx(one.score)) for one in fast] == [
+        (one.ids, one.score) for one in slow
+    ]
+    assert fast[0].ids == (1, 1, 1, 1) and table.calls < 31
 
 
 def test_the_eos_that_the_limit_forces_is_scored() -> None:

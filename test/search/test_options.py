@@ -68,6 +68,7 @@ def test_what_is_no_configuration(tmp_path: Path, content: str) -> None:
         ({"ctc_weight": 1.5}, "ctc_weight is 1.5; it must be at least 0 and below 1"),
         ({"ctc_weight": 1.0}, "ctc_weight is 1.0; it must be at least 0 and below 1"),
         ({"length_penalty": -1.0}, "length_penalty is -1.0; it must be at least 0"),
+        ({"length_bonus": float("inf")}, "length_bonus is inf; it must be finite"),
         ({"maxlenratio": float("nan")}, "maxlenratio is nan; it must be finite"),
         ({"minlenratio": float("inf")}, "minlenratio is inf; it must be finite"),
         ({"batch_size": 0}, "batch_size is 0; it must be at least 1"),
