@@ -26,20 +26,38 @@ def get_parser() -> argparse.ArgumentParser:
         description="Print how many interface positions each target token gets, and the length ratio that can "
         "emit 99.9 % of the training set; refuse a ratio that can't emit more than 1 % of it.",
     )
-    parser.add_argument(
-        "--stats_dir", type=Path, required=True, help="of stage 10, with train/*_shape"
-    )
+    parser.add_argument("--stats_dir", type=Path, help="of stage 10, with train/*_shape")
     parser.add_argument(
         "--config", type=Path, help="training YAML: its encoder's length_ratio is checked"
     )
     parser.add_argument("--length_ratio", type=float, help="K/T to check in place of the config's")
     parser.add_argument("--encoder", help="kind of encoder in place of the config's")
+    parser.add_argument(
+        "--plot",
+        type=Path,
+        metavar="F.svg",
+        help="draw positions per token before and behind the length controller, of --of",
+    )
+    parser.add_argument(
+        "--of",
+        action="append",
+        default=[],
+        metavar="NAME=STATS_DIR:CONFIG",
+        help="a training set and its training YAML, for --plot; give it once for each",
+    )
     return parser
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Measure, print, write <stats_dir>/length_stats.json."""
-    args = get_parser().parse_args(argv)
+    parser = get_parser()
+    args = parser.parse_args(argv)
+    if bool(args.plot) != bool(args.of):
+        parser.error("--plot takes what it draws from --of, and --of is for --plot")
+    if not args.plot and not args.stats_dir:
+        parser.error("give --stats_dir, or --plot and --of")
+    if args.plot:
+        return _plot(args.plot, args.of)
     from legonn.data.atomic import write_atomic
     from legonn.data.lengths import measure_lengths
     from legonn.errors import DataError
@@ -65,6 +83,27 @@ def main(argv: Sequence[str] | None = None) -> int:
             f"{stats.covering_ratio:.2f} or more, or filter these utterances, which need most",
             list(stats.worst),
         )
+    return 0
+
+
+def _plot(path: Path, given: Sequence[str]) -> int:
+    """Draw what `--of` names."""
+    from legonn.config import read_config
+    from legonn.data.atomic import write_atomic
+    from legonn.data.lengths import spread
+    from legonn.errors import ConfigError
+    from legonn.report.lengths import draw_lengths
+
+    series = {}
+    for one in given:
+        name, equals, rest = one.partition("=")
+        folder, colon, config = rest.rpartition(":")
+        if not (name and equals and folder and colon and config):
+            raise ConfigError(f"--of {one!r}: give NAME=STATS_DIR:CONFIG")
+        ratio, sound = _encoder(read_config(Path(config)))
+        series[name] = spread(Path(folder) / "train", ratio, sound=sound)
+    write_atomic(path, draw_lengths(series))
+    print(f"{path}: {', '.join(series)}")
     return 0
 
 

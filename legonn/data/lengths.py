@@ -10,7 +10,14 @@ import numpy as np
 from legonn.audio.source import Sound
 from legonn.errors import DataError
 
-__all__ = ["LengthStats", "measure_lengths", "positions", "positions_per_token", "read_shapes"]
+__all__ = [
+    "LengthStats",
+    "measure_lengths",
+    "positions",
+    "positions_per_token",
+    "read_shapes",
+    "spread",
+]
 
 PERCENTILES = (1, 50, 99)
 
@@ -90,6 +97,21 @@ def positions_per_token(
         positions(lengths if sound is None else sound.states(lengths), ratio),
         np.array([tokens[uid] for uid in common]),
     )
+
+
+def spread(
+    folder: Path, ratio: float, target: str = "text", *, sound: Sound | None = None
+) -> tuple[np.ndarray, np.ndarray]:
+    """Of each utterance of a statistics folder: T/U in front of the length controller, and K/U behind it."""
+    inputs = read_shapes(folder / f"{'src_text' if sound is None else 'speech'}_shape")
+    tokens = read_shapes(folder / f"{target}_shape")
+    uids = sorted(inputs.keys() & tokens.keys())
+    if not uids:
+        raise DataError(f"{folder} has no utterance: run the statistics stage (10) again")
+    source = np.array([inputs[uid] for uid in uids])
+    states = source if sound is None else sound.states(source)
+    count = np.maximum(np.array([tokens[uid] for uid in uids]), 1)
+    return states / count, positions(states, ratio) / count
 
 
 def _percentiles(given: np.ndarray, tokens: np.ndarray) -> tuple[float, float, float]:

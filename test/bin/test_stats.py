@@ -110,3 +110,26 @@ def test_of_speech_the_states_count_not_the_samples(
         main([*arguments, "--length_ratio", "0.1"])
     with pytest.raises(ConfigError, match="encoder is 'ears'"):
         main([*arguments, "--encoder", "ears"])
+
+
+def test_a_picture_of_several_training_sets(folder: Path, tmp_path: Path) -> None:
+    settings = tmp_path / "plot.yaml"
+    settings.write_text("encoder_conf: {length_ratio: 2.0}\n")
+    picture = tmp_path / "lengths.svg"
+    of = [word for name in ("one", "other") for word in ("--of", f"{name}={folder}:{settings}")]
+    assert main(["--plot", str(picture), *of]) == 0
+    first = picture.read_bytes()
+    assert main(["--plot", str(picture), *of]) == 0
+    assert picture.read_bytes() == first
+
+
+@pytest.mark.parametrize("given", ["one", "=a:b", "one=a", "one=:b", "one=a:"])
+def test_what_is_drawn_must_be_named(given: str, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="give NAME=STATS_DIR:CONFIG"):
+        main(["--plot", str(tmp_path / "f.svg"), "--of", given])
+
+
+@pytest.mark.parametrize("arguments", [[], ["--plot", "f.svg"], ["--of", "a=b:c"]])
+def test_options_that_belong_together(arguments: list[str]) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        main(arguments)

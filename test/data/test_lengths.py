@@ -8,7 +8,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from legonn.data.lengths import measure_lengths, positions, positions_per_token, read_shapes
+from legonn.audio.source import Sound
+from legonn.data.lengths import (
+    measure_lengths,
+    positions,
+    positions_per_token,
+    read_shapes,
+    spread,
+)
 from legonn.errors import DataError
 
 
@@ -104,3 +111,17 @@ def test_files_of_different_utterances_are_an_error(tmp_path: Path) -> None:
 def test_no_utterances_are_an_error(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="src_text_shape"):
         measure_lengths(folder_of(tmp_path, [], [], []), 1.0)
+
+
+def test_spread_is_of_each_utterance(tmp_path: Path) -> None:
+    for name, sizes in {"speech": (16000, 32000), "text": (5, 8)}.items():
+        lines = [f"u{i} {size}\n" for i, size in enumerate(sizes)]
+        (tmp_path / f"{name}_shape").write_text("".join(lines))
+    sound = Sound(16000)
+    states = sound.states(np.array([16000, 32000]))
+    before, behind = spread(tmp_path, 0.5, sound=sound)
+    assert before.tolist() == [states[0] / 5, states[1] / 8]
+    assert behind.tolist() == [math.ceil(states[0] / 2) / 5, math.ceil(states[1] / 2) / 8]
+    (tmp_path / "text_shape").write_text("other 3\n")
+    with pytest.raises(DataError, match="has no utterance"):
+        spread(tmp_path, 0.5, sound=sound)
