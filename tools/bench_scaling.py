@@ -1,11 +1,14 @@
-"""Does decoding take time in proportion to its input, and no more memory? `legonn decode` on longer and longer files.
+"""Does decoding take time in proportion to its input, and no more memory? `legonn decode` on more, and longer, inputs.
 
     python tools/bench_scaling.py --input egs/multi30k/lego1/data/val_de_en/text.tc.de --output tools/benchmarks.json \
         -- --system egs/multi30k/lego1/exp/lego_s1 --mode greedy --num_processes 2
+    python tools/bench_scaling.py --speech egs/multi30k/lego1/data/val_en_speech --output tools/benchmarks.json \
+        -- --system egs/multi30k/lego1/exp/spoken5000_s1 --config egs/multi30k/lego1/conf/decode_speech.yaml
 
 What follows `--` are the options of `legonn decode`. Its input are the given lines, again and again, each time with
-another number in front, so that no two are the same. Prints lines a second, from the process's start to its end, and
-the peak memory of its largest process; the ratios are to the smallest file.
+another number in front, so that no two are the same; or recordings of so many seconds that are joined of those of a
+folder, as many as make `--minutes`, and never cut. Prints lines, or seconds of sound, a second, from the process's
+start to its end, and the peak memory of its largest process; the ratios are to the first.
 """
 
 from __future__ import annotations
@@ -20,6 +23,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+RATE = 16000
 MEASURED = """
 import resource, subprocess, sys
 done = subprocess.run(sys.argv[1:], stderr=subprocess.DEVNULL)
@@ -34,8 +38,12 @@ def get_parser() -> argparse.ArgumentParser:
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
     add = parser.add_argument
-    add("--input", type=Path, required=True, help="Kaldi text")
+    given = parser.add_mutually_exclusive_group(required=True)
+    given.add_argument("--input", type=Path, help="Kaldi text")
+    given.add_argument("--speech", type=Path, help="a speech folder")
     add("--lines", type=int, nargs="+", default=[1000, 10000, 100000], help="of each file")
+    add("--seconds", type=float, nargs="+", default=[5.0, 34.0], help="of each file's recordings")
+    add("--minutes", type=float, default=20.0, help="of sound in each file")
     add("--output", type=Path, help="benchmarks.json to add the figures to")
     add("decode", nargs="+", metavar="OPTION", help="after --: of `legonn decode`")
     return parser
@@ -47,6 +55,22 @@ def write_lines(path: Path, lines: Sequence[str], count: int) -> None:
         for i in range(count):
             again, place = divmod(i, len(lines))
             file.write(f"{again} {lines[place]}\n" if again else f"{lines[place]}\n")
+
+
+def write_sounds(folder: Path, speech: Path, seconds: float, minutes: float) -> None:
+    """Recordings of so many seconds, of the folder's one after another."""
+    import numpy as np
+    import soundfile
+
+    from legonn.audio.recordings import read_sound, read_utterances
+
+    sounds = [read_sound(one, sample_rate=RATE)[0] for one in read_utterances(speech).values()]
+    size, most = round(seconds * RATE), round(minutes * 60 * RATE)
+    whole = np.concatenate(sounds)
+    whole = np.tile(whole, -(-most // len(whole)))[:most]
+    folder.mkdir()
+    for i in range(most // size):
+        soundfile.write(folder / f"{i:05d}.wav", whole[i * size : (i + 1) * size], RATE)
 
 
 def decode(folder: Path, options: Sequence[str]) -> tuple[float, float]:
@@ -70,34 +94,38 @@ def decode(folder: Path, options: Sequence[str]) -> tuple[float, float]:
     return time.perf_counter() - start, float(done.stdout.split()[-1]) / 1024
 
 
-def rows(measured: dict[int, tuple[float, float]], options: Sequence[str]) -> list[dict[str, Any]]:
-    """One object a figure (DESIGN 8)."""
+def rows(
+    measured: dict[str, tuple[float, float, float]], unit: str, options: Sequence[str]
+) -> list[dict[str, Any]]:
+    """One object a figure (DESIGN 8): of each name the amount of input, seconds, and MiB."""
     import torch
 
     from legonn.environment import revision, versions
 
-    smallest = min(measured)
+    first = next(iter(measured))
     figures = {
-        "lines per second": {lines: lines / seconds for lines, (seconds, _) in measured.items()},
-        "peak memory, MiB": {lines: memory for lines, (_, memory) in measured.items()},
+        f"{unit} per second": {
+            name: amount / seconds for name, (amount, seconds, _) in measured.items()
+        },
+        "peak memory, MiB": {name: memory for name, (_, _, memory) in measured.items()},
     }
     return [
         {
             "bench": "scaling",
-            "peer": f"{smallest} lines",
+            "peer": first,
             "shape": " ".join(["legonn decode", *options]),
             "command": " ".join(["python", *sys.argv]),
             "revision": revision(),
             "versions": versions(),
             "processor": torch.backends.cpu.get_cpu_capability(),
-            "system": f"{lines} lines",
+            "system": name,
             "metric": metric,
-            "value": round(values[lines], 1),
-            "peer_value": round(values[smallest], 1),
-            "ratio": round(values[lines] / values[smallest], 2),
+            "value": round(value, 1),
+            "peer_value": round(values[first], 1),
+            "ratio": round(value / values[first], 2),
         }
         for metric, values in figures.items()
-        for lines in sorted(values)
+        for name, value in values.items()
     ]
 
 
@@ -107,19 +135,28 @@ def main(argv: Sequence[str] | None = None) -> int:
     from legonn.data.atomic import write_atomic
     from legonn.data.folder import read_text
 
-    given = list(read_text(args.input).values())
-    measured: dict[int, tuple[float, float]] = {}
-    for count in sorted(args.lines):
+    measured: dict[str, tuple[float, float, float]] = {}
+    lines = list(read_text(args.input).values()) if args.input else []
+    for size in args.lines if args.input else args.seconds:
         with tempfile.TemporaryDirectory() as name:
-            folder = Path(name)
-            write_lines(folder / "in", given, count)
-            measured[count] = decode(folder, args.decode)
-            if len((folder / "out").read_text().splitlines()) != count:
-                raise SystemExit(f"bench_scaling: {count} lines in, another number out")
-        print(
-            f"{count} lines: {measured[count][0]:.1f} s, {measured[count][1]:.0f} MiB", flush=True
-        )
-    found = rows(measured, args.decode)
+            folder, options = Path(name), list(args.decode)
+            if args.input:
+                what, amount, outputs = f"{size} lines", size, size
+                write_lines(folder / "in", lines, size)
+            else:
+                what, amount, outputs = (
+                    f"{size:g} s each",
+                    args.minutes * 60,
+                    int(args.minutes * 60 / size),
+                )
+                write_sounds(folder / "in", args.speech, size, args.minutes)
+                options += ["--max_seconds", str(2 * size)]
+            seconds, memory = decode(folder, options)
+            measured[what] = amount, seconds, memory
+            if len((folder / "out").read_text().splitlines()) != outputs:
+                raise SystemExit(f"bench_scaling: {outputs} inputs, another number of outputs")
+        print(f"{what}: {seconds:.1f} s, {memory:.0f} MiB", flush=True)
+    found = rows(measured, "lines" if args.input else "seconds of sound", args.decode)
     if args.output:
         old = json.loads(args.output.read_text()) if args.output.exists() else []
         kept = [
