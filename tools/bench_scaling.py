@@ -64,7 +64,10 @@ def write_sounds(folder: Path, speech: Path, seconds: float, minutes: float) -> 
 
     from legonn.audio.recordings import read_sound, read_utterances
 
-    sounds = [read_sound(one, sample_rate=RATE)[0] for one in read_utterances(speech).values()]
+    sounds = [
+        read_sound(one, sample_rate=RATE)[0].mean(axis=1)
+        for one in read_utterances(speech).values()
+    ]
     size, most = round(seconds * RATE), round(minutes * 60 * RATE)
     whole = np.concatenate(sounds)
     whole = np.tile(whole, -(-most // len(whole)))[:most]
