@@ -2,13 +2,14 @@
 
     python tools/bench_scaling.py --input egs/multi30k/lego1/data/val_de_en/text.tc.de --output tools/benchmarks.json \
         -- --system egs/multi30k/lego1/exp/lego_s1 --mode greedy --num_processes 2
-    python tools/bench_scaling.py --speech egs/multi30k/lego1/data/val_en_speech --output tools/benchmarks.json \
-        -- --system egs/multi30k/lego1/exp/spoken5000_s1 --config egs/multi30k/lego1/conf/decode_speech.yaml
+    cd egs/multi30k/lego1 && python ../../../tools/bench_scaling.py --speech data/val_en_speech \
+        --output ../../../tools/benchmarks.json -- --system exp/spoken5000_s1 --config conf/decode_speech.yaml
 
 What follows `--` are the options of `legonn decode`. Its input are the given lines, again and again, each time with
 another number in front, so that no two are the same; or recordings of so many seconds that are joined of those of a
-folder, as many as make `--minutes`, and never cut. Prints lines, or seconds of sound, a second, from the process's
-start to its end, and the peak memory of its largest process; the ratios are to the first.
+folder, as many as make --minutes, of which `legonn decode` cuts those longer than its --max_seconds. Prints lines, or
+seconds of sound, a second, from the process's start to its end, and the peak memory of its largest process; the ratios
+are to the first.
 """
 
 from __future__ import annotations
@@ -153,10 +154,10 @@ def main(argv: Sequence[str] | None = None) -> int:
                     int(args.minutes * 60 / size),
                 )
                 write_sounds(folder / "in", args.speech, size, args.minutes)
-                options += ["--max_seconds", str(2 * size)]
             seconds, memory = decode(folder, options)
             measured[what] = amount, seconds, memory
-            if len((folder / "out").read_text().splitlines()) != outputs:
+            written = folder / "out" if args.input else folder / "out" / "1best_recog" / "text"
+            if len(written.read_text().splitlines()) != outputs:
                 raise SystemExit(f"bench_scaling: {outputs} inputs, another number of outputs")
         print(f"{what}: {seconds:.1f} s, {memory:.0f} MiB", flush=True)
     found = rows(measured, "lines" if args.input else "seconds of sound", args.decode)

@@ -59,7 +59,7 @@ class Attention(Strategy):
     needs_interface = False
 
     def __call__(self, encoded: Encoded) -> list[list[Found]]:
-        limits = [self.options.limits(positions) for positions in encoded.lengths.tolist()]
+        limits = self.limits(encoded)
         search = BeamSearch(
             weights=self.weights(),
             beam_size=self.options.beam_size,
@@ -91,6 +91,10 @@ class Attention(Strategy):
         device = encoded.memory.device
         return search(self.scorers(encoded), fewest=fewest, most=most, device=device)
 
+    def limits(self, encoded: Encoded) -> list[tuple[int, int]]:
+        """Fewest and most tokens of each utterance."""
+        return [self.options.limits(positions) for positions in encoded.lengths.tolist()]
+
     def weights(self) -> dict[str, float]:
         """By scorer."""
         return {"decoder": 1.0}
@@ -106,6 +110,19 @@ class Joint(Attention):
     """Beam search with the decoder and the last interface's CTC; scores are `decoder` and `ctc`."""
 
     needs_interface = True
+
+    def limits(self, encoded: Encoded) -> list[tuple[int, int]]:
+        """See `Attention`; no more tokens than positions, which CTC could not emit.
+
+        Nothing is lost by it, and the search knows sooner that no better hypothesis can come.
+        """
+        limits, positions = super().limits(encoded), encoded.marginals[-1].lengths.tolist()
+        if not self.options.ctc_weight:
+            return limits
+        return [
+            (fewest, min(most, count))
+            for (fewest, most), count in zip(limits, positions, strict=True)
+        ]
 
     def weights(self) -> dict[str, float]:
         """See `Attention`."""

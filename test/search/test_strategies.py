@@ -14,6 +14,7 @@ from legonn.factory import build_chain
 from legonn.search import MODES, DecodingOptions, decode_batch
 from legonn.search.alignment import align
 from legonn.search.decoding import prepare
+from legonn.search.strategies import Attention, Joint
 
 MakeChain = Callable[..., Chain]
 
@@ -117,6 +118,23 @@ def test_a_minimum_that_ctc_forbids_is_dropped(make_chain: MakeChain) -> None:
     one, six = decode_batch(chain, sources, options)
     assert len(one[0].ids) <= 1
     assert len(six[0].ids) in (4, 5)
+
+
+def test_joint_looks_no_further_than_ctc_can_emit(
+    make_chain: MakeChain, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The same hypotheses, and the same scores, as with the limit that the options give."""
+    chain = make_chain()
+    sources = [torch.tensor([2, 5, 3, 3, 4]), torch.tensor([4, 2])]
+    options = DecodingOptions(mode="joint", beam_size=4, nbest=4)
+    lengths = torch.tensor([5, 2])
+    encoded = chain.encode(torch.tensor([[2, 5, 3, 3, 4], [4, 2, 0, 0, 0]]), lengths)
+    positions = encoded.marginals[-1].lengths.tolist()
+    assert Joint(chain, options).limits(encoded) == [(0, count) for count in positions]
+    limited = decode_batch(chain, sources, options)
+    monkeypatch.setattr(Joint, "limits", Attention.limits)
+    assert Joint(chain, options).limits(encoded) == [(0, 2 * count + 10) for count in positions]
+    assert decode_batch(chain, sources, options) == limited
 
 
 @pytest.mark.parametrize("system", ["lego", "attention"])
