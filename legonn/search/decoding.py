@@ -43,8 +43,8 @@ def _device(chain: Chain) -> torch.device:
 
 def _precision(chain: Chain, options: DecodingOptions) -> str:
     """fp32, or one of `CONVERTED`; or bf16 by autocast, which is `autocast`."""
-    if options.precision == "int8":
-        return "int8"
+    if options.precision in ("fp32", "int8"):
+        return options.precision
     device = _device(chain)
     if resolve_precision(options.precision, device) == torch.float32:
         return "fp32"
