@@ -5,13 +5,14 @@ from __future__ import annotations
 import argparse
 import contextlib
 import dataclasses
+import os
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from legonn.bin.decode_parser import check, make_parser
+from legonn.bin.decode_parser import MANY, check, make_parser
 from legonn.bin.decoding_options import decoding_options, prepare_device
 from legonn.bin.system_options import check_system_options, load_chain, load_system
 from legonn.errors import ConfigError
@@ -62,8 +63,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         system.chain.cuda()
     with contextlib.ExitStack() as stack:
         searched: dict[str, Any] = {"aligned": args.jsonl is not None, "tell": _tell_one}
-        if args.num_processes > 1:
-            searched["decode"] = stack.enter_context(_pool(args, options))
+        processes = processes_for(args, 0 if given is None else _count(given))
+        if processes > 1:
+            searched["decode"] = stack.enter_context(_pool(args, options, processes))
         if given is None:
             return _decode_stream(Translator(system, options, **searched), args)
         if isinstance(given, dict):
@@ -88,14 +90,28 @@ def main(argv: Sequence[str] | None = None) -> int:
     return status
 
 
-def _pool(args: argparse.Namespace, options: DecodingOptions) -> Pool:
+def processes_for(args: argparse.Namespace, inputs: int) -> int:
+    """As many as are asked for, or for much input as keep all cores busy: they are faster than threads."""
+    if args.num_processes is not None:
+        return int(args.num_processes)
+    if args.ngpu or inputs < MANY:
+        return 1
+    cores = len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
+    return max(1, cores // args.num_threads)
+
+
+def _count(given: Lines | dict[str, Utterance]) -> int:
+    return len(given) if isinstance(given, dict) else len(given.texts)
+
+
+def _pool(args: argparse.Namespace, options: DecodingOptions, processes: int) -> Pool:
     from legonn.search.pool import Pool
 
     return Pool(
         partial(load_chain, args),
         options,
         aligned=args.jsonl is not None,
-        processes=args.num_processes,
+        processes=processes,
         threads=args.num_threads,
         tell=_tell_one,
     )

@@ -10,6 +10,8 @@ from legonn.bin.system_options import add_system_options
 
 __all__ = ["check", "make_parser"]
 
+MANY = 2000  # inputs, that pay for the start of more processes
+
 EPILOG = """\
 examples:
   echo "Ein Mann liest." | legonn decode --system exp/lego
@@ -82,10 +84,9 @@ def make_parser(description: str | None) -> argparse.ArgumentParser:
     group.add_argument(
         "--num_processes",
         type=int,
-        default=1,
         metavar="N",
-        help="decode so many batches at a time, each on --num_threads threads, with a copy of the system (default: "
-        "%(default)s)",
+        help="decode so many batches at a time, each on --num_threads threads, with a copy of the system (default: 1; "
+        f"of a file of {MANY:,} inputs or more as many as keep all cores busy)",
     )
     add_device_options(group)
     return parser
@@ -137,9 +138,9 @@ def _boolean(word: str) -> bool:
 def check(parser: argparse.ArgumentParser, args: argparse.Namespace) -> None:
     """End with a message where options can't be, or not together."""
     for name in ("num_threads", "num_processes", "max_tokens"):
-        if getattr(args, name) < 1:
+        if getattr(args, name) is not None and getattr(args, name) < 1:
             parser.error(f"--{name} {getattr(args, name)}: give at least 1")
-    if args.num_processes > 1 and args.ngpu:
+    if args.num_processes is not None and args.num_processes > 1 and args.ngpu:
         parser.error(f"--num_processes {args.num_processes}: a GPU is decoded on by one process")
     if args.resume and args.output == "-":
         parser.error("--resume true: name an --output; standard output can't be resumed")

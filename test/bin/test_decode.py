@@ -18,7 +18,7 @@ import torch
 import yaml
 from numpy.typing import NDArray
 
-from legonn.bin.decode import main
+from legonn.bin.decode import get_parser, main, processes_for
 from legonn.cli import run
 from legonn.factory import build_chain
 from legonn.interface import Interface
@@ -208,7 +208,7 @@ RESUMED[3] = "u03 \udcff"  # a byte that is not UTF-8
 ONE = ["--batch_size", "1", "--nbest", "2", "--beam_size", "2"]
 KILLER = """
 import os, signal, sys
-from legonn.bin.decode import main
+from legonn.bin.decode import get_parser, main, processes_for
 from legonn.search.translator import Translator
 inner, left = Translator.start, [2]
 def start(self, *arguments):
@@ -394,6 +394,21 @@ def test_several_processes_write_what_one_does(
     assert written[0] == written[1]
     assert len(written[0]) == 7
     assert len(written[0]["1best_recog/text"].splitlines()) == (20 if heard else 40)
+
+
+def test_much_input_keeps_all_cores_busy(monkeypatch: pytest.MonkeyPatch) -> None:
+    def processes(inputs: int, *options: str) -> int:
+        args = get_parser().parse_args(["--system", "x", *options])
+        return processes_for(args, inputs)
+
+    monkeypatch.setattr(os, "sched_getaffinity", lambda pid: set(range(8)), raising=False)
+    monkeypatch.setattr(sys, "platform", "linux")
+    assert processes(1999) == 1
+    assert processes(2000) == 8
+    assert processes(2000, "--num_threads", "3") == 2
+    assert processes(2000, "--num_threads", "9") == 1
+    assert processes(2000, "--ngpu", "1") == 1
+    assert (processes(5, "--num_processes", "3"), processes(5000, "--num_processes", "1")) == (3, 1)
 
 
 @pytest.mark.parametrize("processes", ["1", "2"])

@@ -57,7 +57,7 @@ decode_set() { # decode_set SET KEY
         "${utils}/once.py" "${logdir}/output.JOB" "${logdir}/.key" \
         "${python}" -m legonn.bin.decode "${system_options[@]}" \
         --input "${input}" "${form[@]}" --key_file "${logdir}/keys.JOB.scp" \
-        --output "${logdir}/output.JOB" --ngpu "$((ngpu > 0 ? 1 : 0))" \
+        --output "${logdir}/output.JOB" --ngpu "$((ngpu > 0 ? 1 : 0))" --num_processes 1 \
         ${inference_config:+--config "${inference_config}"} ${inference_args}
     grep -h 'warning:' "${logdir}"/decode.*.log | sort -u >&2 || true
     for name in text token score; do
