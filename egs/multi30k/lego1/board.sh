@@ -15,7 +15,7 @@
 #       lent to all seeds of French; and with one of the same English, learned without any German
 #   E5  E4 fine-tuned; German's encoder with French tokens; and E4 and E5 for 1,000, 2,000 and 10,000 pairs, with the
 #       first seed
-#   E6  English captions spoken (synthetic), 4.8 hours, with E4's German-English decoder; and fine-tuned
+#   E6  English captions spoken (synthetic), 2.4 hours, with E4's German-English decoder; and fine-tuned
 #   E9  ingestors: BeamConv, and a receptive field of 3, with the first seed
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"
@@ -231,16 +231,16 @@ e6() {
     local seed lender baseline spoken=(--src_modality speech)
     lender=${expdir}/donor$(lent 5000)
     donor 5000
-    spoken+=(--train_pairs "${french_pairs[5000]}" --token_listdir "data/en_token_list/bpe_unigram2000_${donor_pairs[5000]}")
+    spoken+=(--train_pairs 26501-29000 --token_listdir "data/en_token_list/bpe_unigram2000_${donor_pairs[5000]}")
     for seed in ${seeds}; do
-        baseline=${expdir}/spoken5000_hybrid_s${seed}/decode_speech
-        train E6 hybrid,5000 spoken5000_hybrid conf/train_speech_hybrid.yaml "${seed}" "${spoken[@]}"
-        train E6 English-ASR,5000 spoken5000 conf/train_speech.yaml "${seed}" "${spoken[@]}" --compare_with "${baseline}"
-        train E6 English-ASR,CTC-greedy,5000 spoken5000 conf/train_speech.yaml "${seed}" "${spoken[@]}" "${greedy[@]}"
-        swap E6 ASR-encoder+De-En-decoder,5000 "spoken5000_s${seed}" "donor$(lent 5000)" "${seed}" "${spoken[@]}" \
+        baseline=${expdir}/spoken2500_hybrid_s${seed}/decode_speech
+        train E6 hybrid,2500 spoken2500_hybrid conf/train_speech_hybrid.yaml "${seed}" "${spoken[@]}"
+        train E6 English-ASR,2500 spoken2500 conf/train_speech.yaml "${seed}" "${spoken[@]}" --compare_with "${baseline}"
+        train E6 English-ASR,CTC-greedy,2500 spoken2500 conf/train_speech.yaml "${seed}" "${spoken[@]}" "${greedy[@]}"
+        swap E6 ASR-encoder+De-En-decoder,2500 "spoken2500_s${seed}" "donor$(lent 5000)" "${seed}" "${spoken[@]}" \
             --compare_with "${baseline}"
-        train E6 ASR-encoder+De-En-decoder,fine-tuned,5000 spoken5000_finetuned conf/tuning/train_speech_finetune.yaml \
-            "${seed}" "${spoken[@]}" --pretrained_encoder "${expdir}/spoken5000_s${seed}" \
+        train E6 ASR-encoder+De-En-decoder,fine-tuned,2500 spoken2500_finetuned conf/tuning/train_speech_finetune.yaml \
+            "${seed}" "${spoken[@]}" --pretrained_encoder "${expdir}/spoken2500_s${seed}" \
             --pretrained_decoder "${lender}" --compare_with "${baseline}"
     done
 }
