@@ -16,7 +16,7 @@ class ConfigError(LegonnError):
 
 
 class InterfaceMismatch(LegonnError):
-    """Two modules whose interfaces do not fit (DESIGN 3)."""
+    """Two modules whose interfaces do not fit."""
 
 
 class DataError(LegonnError):

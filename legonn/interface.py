@@ -1,4 +1,4 @@
-"""What passes between two modules: `Marginals`, the value, and `Interface`, its contract (DESIGN 2 and 3)."""
+"""What passes between two modules: `Marginals`, the value, and `Interface`, its contract."""
 
 from __future__ import annotations
 
@@ -136,7 +136,7 @@ def _collapse(ids: list[int]) -> list[int]:
 
 @dataclass(frozen=True)
 class Interface:
-    """The contract of one interface: what an encoder emits and a decoder expects (DESIGN 3).
+    """The contract of one interface: what an encoder emits and a decoder expects.
 
     Attributes
     ----------

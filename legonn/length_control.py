@@ -12,7 +12,7 @@ from legonn.layers import Block, padding_bias, sinusoids
 
 __all__ = ["QUERIES", "LengthController", "output_lengths"]
 
-QUERIES = ("position", "source_position", "states")
+QUERIES = ("position", "source_position", "states", "none")
 
 
 def output_lengths(lengths: Tensor, ratio: float) -> Tensor:
@@ -30,10 +30,11 @@ class LengthController(nn.Module):
     ----------
     ratio : float
         K / T: above 1 for text, far below 1 for speech frames.
-    query : {"position", "source_position", "states"}
+    query : {"position", "source_position", "states", "none"}
         What position k asks with: the encoding of k itself; of the place k / ratio that it stands for among the states
         *(ours)*; or that and the mean of the states there *(ours)*, so that it has something to say before attention
-        has learned to look.
+        has learned to look. With "none" nothing is asked: positions are those means, which is plain subsampling, for
+        comparison.
     """
 
     def __init__(
@@ -43,7 +44,7 @@ class LengthController(nn.Module):
         heads: int,
         feedforward: int,
         ratio: float,
-        query: Literal["position", "source_position", "states"],
+        query: Literal["position", "source_position", "states", "none"],
         dropout: float,
         attention_dropout: float,
     ) -> None:
@@ -51,14 +52,18 @@ class LengthController(nn.Module):
         self.ratio = ratio
         self.query = query
         self.width = width
-        self.block = Block(
-            width=width,
-            heads=heads,
-            feedforward=feedforward,
-            dropout=dropout,
-            attention_dropout=attention_dropout,
-            memory=width,
-            self_attention=False,
+        self.block = (
+            Block(
+                width=width,
+                heads=heads,
+                feedforward=feedforward,
+                dropout=dropout,
+                attention_dropout=attention_dropout,
+                memory=width,
+                self_attention=False,
+            )
+            if query != "none"
+            else None
         )
 
     def forward(self, x: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
@@ -67,6 +72,8 @@ class LengthController(nn.Module):
         places = torch.arange(int(positions.max()), device=x.device).float()
         if self.query != "position":
             places = places / self.ratio
+        if self.block is None:
+            return self.means(x, lengths, places), positions
         queries = sinusoids(places, self.width).expand(x.size(0), -1, -1)  # (B, K, D)
         if self.query == "states":
             queries = queries + self.means(x, lengths, places)

@@ -1,4 +1,4 @@
-"""A part on disk: a folder, or one file holding it (DESIGN 4). Nothing in it is ever unpickled.
+"""A part on disk: a folder, or one file holding it. Nothing in it is ever unpickled.
 
 module.yaml          kind, configuration, interfaces, provenance, hashes, format version
 model.safetensors    weights

@@ -122,7 +122,7 @@ class LegoTask(AbsTask):
         required += ["token_list"]
         # Attention plots need ESPnet's own attention modules.
         parser.set_defaults(num_att_plot=0)
-        _add_chain(parser.add_argument_group("The chain (DESIGN 2)"))
+        _add_chain(parser.add_argument_group("The chain"))
         _add_tokens(parser.add_argument_group("Tokens"))
         _add_finetuning(parser.add_argument_group("Fine-tuning"))
 

@@ -77,7 +77,7 @@ def test_padding_changes_nothing(query: str) -> None:
 def test_queries_stand_at_their_positions(query: str, places: list[float]) -> None:
     """With its sublayers' outputs at zero, the block passes its queries through."""
     controller = control(2.0, query)
-    assert controller.block.cross_attention is not None
+    assert controller.block is not None and controller.block.cross_attention is not None
     for linear in (controller.block.cross_attention.output, controller.block.feedforward[3]):
         for parameter in linear.parameters():
             torch.nn.init.zeros_(parameter)
@@ -120,11 +120,20 @@ def test_queries_may_begin_with_the_mean_of_the_states_there(
     assert (found[len(wanted) :] == 4).all()  # beyond its end: the last state, not padding
 
 
+def test_without_a_query_positions_are_those_means_and_nothing_is_learned() -> None:
+    controller, lengths = control(0.5, "none"), torch.tensor([5, 6])
+    x = torch.tensor([[0.0, 2, 4, 6, 9, 99], [1.0, 1, 3, 3, 5, 5]])[..., None].expand(-1, -1, 8)
+    out, found = controller(x, lengths)
+    assert found.tolist() == [3, 3]
+    assert out[..., 0].tolist() == [[1, 5, 9], [1, 3, 5]]
+    assert not list(controller.parameters())
+
+
 def test_a_query_of_states_keeps_its_place() -> None:
     """With its sublayers' outputs at zero, the block passes its queries through."""
     controller = control(0.5, "states")
+    assert controller.block is not None and controller.block.cross_attention is not None
     cross = controller.block.cross_attention
-    assert cross is not None
     for layer in (cross.output, controller.block.feedforward[3]):
         for parameter in layer.parameters():
             torch.nn.init.zeros_(parameter)

@@ -16,15 +16,15 @@ a decoder of 6 layers and width 512, 30 steps.
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import statistics
-import sys
 import time
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
+
+from figures import note, origin
 
 PRE_BEAM_RATIO = 1.5  # ESPnet's
 EXACT_RATIO = (
@@ -282,10 +282,7 @@ def best(seconds: dict[str, list[float]], name: str, processes: int) -> list[flo
 def rows(
     seconds: dict[str, list[float]], count: int, what: str, args: argparse.Namespace
 ) -> list[dict[str, Any]]:
-    """One object a figure (DESIGN 8)."""
-    import torch
-
-    from legonn.environment import revision, versions
+    """One object a figure."""
 
     mine, peer = (best(seconds, name, args.num_threads) for name in ("legonn", "espnet"))
     paired = [theirs / ours for ours, theirs in zip(mine, peer, strict=True)]
@@ -297,10 +294,7 @@ def rows(
                 f"{what}, beam {args.beam_size}, CTC weight {args.ctc_weight:g}, {args.num_threads} cores, "
                 f"legonn {' '.join([args.precision, *args.options])}"
             ),
-            "command": " ".join(["python", *sys.argv]),
-            "revision": revision(),
-            "versions": versions(),
-            "processor": torch.backends.cpu.get_cpu_capability(),
+            **origin(),
             "system": "legonn",
             "metric": "sentences per second",
             "value": round(count / sum(mine), 1),
@@ -361,12 +355,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(
             f"{row['metric']:22} {row['value']:>9} peer {row['peer_value']:>9} ratio {row['ratio']}"
         )
-    if args.output:
-        from legonn.data.atomic import write_atomic
-
-        old = json.loads(args.output.read_text()) if args.output.exists() else []
-        kept = [row for row in old if (row["bench"], row["shape"]) != ("decode", found[0]["shape"])]
-        write_atomic(args.output, json.dumps(kept + found, indent=2) + "\n")
+    note(args.output, found)
     return 0
 
 

@@ -16,17 +16,17 @@ best hypothesis is legonn's in fp32.
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import random
 import statistics
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
+
+from figures import note, origin
 
 BASE = {"width": 512, "heads": 8, "feedforward": 2048}
 BASE_VOCABULARY = 32000
@@ -343,10 +343,9 @@ def measure(systems: dict[str, Decode], sources: list[list[int]], rounds: int) -
 
 
 def rows(seconds: dict[str, list[float]], shape: str, count: int) -> list[dict[str, Any]]:
-    """One object a figure (DESIGN 8): each of ours by each peer."""
-    import torch
+    """One object a figure: each of ours by each peer."""
 
-    from legonn.environment import revision, versions
+    from legonn.environment import versions
 
     found = []
     for peer in (name for name in PEERS if name in seconds):
@@ -357,10 +356,8 @@ def rows(seconds: dict[str, list[float]], shape: str, count: int) -> list[dict[s
                     "bench": "generate",
                     "peer": peer,
                     "shape": shape,
-                    "command": " ".join(["python", *sys.argv]),
-                    "revision": revision(),
+                    **origin(),
                     "versions": {**versions(), **_peer_version(peer)},
-                    "processor": torch.backends.cpu.get_cpu_capability(),
                     "system": name,
                     "metric": "sentences per second",
                     "value": round(count / sum(seconds[name]), 1),
@@ -429,12 +426,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(
             f"{row['system']:12} by {row['peer']:18} {row['ratio']:>6} ({row['ratio_low']} to {row['ratio_high']})"
         )
-    if args.output:
-        from legonn.data.atomic import write_atomic
-
-        old = json.loads(args.output.read_text()) if args.output.exists() else []
-        kept = [row for row in old if (row["bench"], row["shape"]) != ("generate", shape)]
-        write_atomic(args.output, json.dumps(kept + found, indent=2) + "\n")
+    note(args.output, found)
     return 0
 
 

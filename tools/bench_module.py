@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import argparse
 import importlib
-import json
 import statistics
 import subprocess
 import sys
@@ -19,6 +18,8 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
+
+from figures import note, origin
 
 WIDTH, HEADS, HIDDEN, LAYERS, VOCABULARY = 192, 4, 768, 5, 2000
 CONFIG = {
@@ -137,16 +138,13 @@ def measure(folder: Path, rounds: int) -> dict[str, list[float]]:
 def rows(
     seconds: Mapping[str, Sequence[float]], memory: dict[str, float], size: int
 ) -> list[dict[str, Any]]:
-    """One object a figure (DESIGN 8)."""
-    from legonn.environment import revision, versions
+    """One object a figure."""
 
     common = {
         "bench": "module",
         "peer": "torch.load, load_state_dict",
         "shape": f"a decoder of {size / 2**20:.1f} MiB, fp32",
-        "command": " ".join(["python", *sys.argv]),
-        "revision": revision(),
-        "versions": versions(),
+        **origin(),
         "system": "legonn",
     }
     paired = [a / b for a, b in zip(seconds["legonn"], seconds["torch"], strict=True)]
@@ -185,12 +183,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(
             f"{row['metric']:30} {row['value']:>8} peer {row['peer_value']:>8} ratio {row['ratio']}"
         )
-    if args.output:
-        from legonn.data.atomic import write_atomic
-
-        old = json.loads(args.output.read_text()) if args.output.exists() else []
-        kept = [row for row in old if row["bench"] != "module"]
-        write_atomic(args.output, json.dumps(kept + found, indent=2) + "\n")
+    note(args.output, found)
     return 0
 
 

@@ -15,7 +15,6 @@ are to the first.
 from __future__ import annotations
 
 import argparse
-import json
 import subprocess
 import sys
 import tempfile
@@ -24,9 +23,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from figures import note, origin
+
 RATE = 16000
 MEASURED = """
 import resource, subprocess, sys
+
 done = subprocess.run(sys.argv[1:], stderr=subprocess.DEVNULL)
 print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)
 raise SystemExit(done.returncode)
@@ -101,10 +103,7 @@ def decode(folder: Path, options: Sequence[str]) -> tuple[float, float]:
 def rows(
     measured: dict[str, tuple[float, float, float]], unit: str, options: Sequence[str]
 ) -> list[dict[str, Any]]:
-    """One object a figure (DESIGN 8): of each name the amount of input, seconds, and MiB."""
-    import torch
-
-    from legonn.environment import revision, versions
+    """One object a figure: of each name the amount of input, seconds, and MiB."""
 
     first = next(iter(measured))
     figures = {
@@ -118,10 +117,7 @@ def rows(
             "bench": "scaling",
             "peer": first,
             "shape": " ".join(["legonn decode", *options]),
-            "command": " ".join(["python", *sys.argv]),
-            "revision": revision(),
-            "versions": versions(),
-            "processor": torch.backends.cpu.get_cpu_capability(),
+            **origin(),
             "system": name,
             "metric": metric,
             "value": round(value, 1),
@@ -136,7 +132,6 @@ def rows(
 def main(argv: Sequence[str] | None = None) -> int:
     """Measure, print, and note."""
     args = get_parser().parse_args(argv)
-    from legonn.data.atomic import write_atomic
     from legonn.data.folder import read_text
 
     measured: dict[str, tuple[float, float, float]] = {}
@@ -161,12 +156,7 @@ def main(argv: Sequence[str] | None = None) -> int:
                 raise SystemExit(f"bench_scaling: {outputs} inputs, another number of outputs")
         print(f"{what}: {seconds:.1f} s, {memory:.0f} MiB", flush=True)
     found = rows(measured, "lines" if args.input else "seconds of sound", args.decode)
-    if args.output:
-        old = json.loads(args.output.read_text()) if args.output.exists() else []
-        kept = [
-            row for row in old if (row["bench"], row["shape"]) != ("scaling", found[0]["shape"])
-        ]
-        write_atomic(args.output, json.dumps(kept + found, indent=2) + "\n")
+    note(args.output, found)
     return 0
 
 

@@ -26,6 +26,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from figures import note, origin
+
 ANSWER_SECONDS = 120.0  # an answer that takes longer is lost
 
 
@@ -179,8 +181,8 @@ def offline(options: argparse.Namespace, lines: list[str]) -> tuple[list[str], f
 
 
 def row(tally: Tally, peer: float, args: argparse.Namespace, threads: int) -> dict[str, Any]:
-    """One object (DESIGN 8); `peer` is the offline speed in sentences a second."""
-    from legonn.environment import PACKAGES, revision, versions
+    """One object; `peer` is the offline speed in sentences a second."""
+    from legonn.environment import PACKAGES, versions
 
     value = tally.sentences / tally.seconds
     return {
@@ -196,8 +198,7 @@ def row(tally: Tally, peer: float, args: argparse.Namespace, threads: int) -> di
             f"{' '.join(args.service)}"
         ),
         **tally.figures(),
-        "command": " ".join(["python", *sys.argv]),
-        "revision": revision(),
+        **origin(),
         "versions": versions([*PACKAGES, "fastapi", "uvicorn"]),
     }
 
@@ -219,18 +220,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     print(json.dumps(found, indent=2))
     for fault, count in Counter(tally.faults).most_common(5):
         print(f"lost, {count} times: {fault}", file=sys.stderr)
-    if args.output:
-        note(args.output, found)
+    note(args.output, [found])
     return 1 if tally.lost or tally.wrong else 0
-
-
-def note(path: Path, found: dict[str, Any]) -> None:
-    """Put a row into a file, in the place of one of the same shape."""
-    from legonn.data.atomic import write_atomic
-
-    old = json.loads(path.read_text()) if path.exists() else []
-    kept = [one for one in old if (one["bench"], one["shape"]) != ("serve", found["shape"])]
-    write_atomic(path, json.dumps([*kept, found], indent=2) + "\n")
 
 
 if __name__ == "__main__":

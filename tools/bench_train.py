@@ -13,7 +13,6 @@ has the same layers with a convolution in each of the encoder's, and fewer chann
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import resource
 import statistics
@@ -23,6 +22,8 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
+
+from figures import note, origin
 
 WIDTH, HEADS, HIDDEN, VOCABULARY = 160, 4, 640, 2000
 LAYERS = {"encoder": 6, "decoder": 3}
@@ -241,10 +242,7 @@ def measure(args: argparse.Namespace) -> dict[str, list[float]]:
 def rows(
     args: argparse.Namespace, speeds: dict[str, list[float]], memory: dict[str, float]
 ) -> list[dict[str, Any]]:
-    """One object a figure (DESIGN 8)."""
-    import torch
-
-    from legonn.environment import revision, versions
+    """One object a figure."""
 
     shape = (
         f"width {WIDTH}, heads {HEADS}, hidden {HIDDEN}, layers {LAYERS['encoder']}+{LAYERS['decoder']}, "
@@ -254,10 +252,7 @@ def rows(
         "bench": "train",
         "peer": f"espnet2.tasks.{args.task}",
         "shape": shape,
-        "command": " ".join(["python", *sys.argv]),
-        "revision": revision(),
-        "versions": versions(),
-        "processor": torch.backends.cpu.get_cpu_capability(),
+        **origin(),
     }
     found = []
     for system in SYSTEMS[args.task][1:]:
@@ -307,13 +302,7 @@ def main() -> int:
         print(
             f"{row['system']:10} {row['metric']:30} {row['value']:>9} peer {row['peer_value']:>9} ratio {row['ratio']}"
         )
-    if args.output:
-        from legonn.data.atomic import write_atomic
-
-        old = json.loads(args.output.read_text()) if args.output.exists() else []
-        peer = found[0]["peer"]
-        kept = [row for row in old if (row["bench"], row.get("peer")) != ("train", peer)]
-        write_atomic(args.output, json.dumps(kept + found, indent=2) + "\n")
+    note(args.output, found)
     return 0
 
 

@@ -92,7 +92,7 @@ def add_error_options(group: argparse._ArgumentGroup) -> None:
 
 
 def add_labels(group: argparse._ArgumentGroup) -> None:
-    """Add what a score records beside its figures (DESIGN 8)."""
+    """Add what a score records beside its figures."""
     add = group.add_argument
     add("--experiment", metavar="E", help="of the board: E1, E2, ...")
     add("--recipe", metavar="NAME", help="multi30k, numbers, ...")

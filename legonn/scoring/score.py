@@ -15,7 +15,7 @@ __all__ = ["Score"]
 
 @dataclass(frozen=True, kw_only=True)
 class Score:
-    """One score of one system on one test set (DESIGN 8); what isn't known is None.
+    """One score of one system on one test set; what isn't known is None.
 
     Parameters
     ----------
@@ -108,7 +108,7 @@ class Score:
         return (self.seed,) if isinstance(self.seed, int) else tuple(self.seed)
 
     def to_dict(self) -> dict[str, Any]:
-        """The score as JSON's types, all of its fields, in the order of DESIGN 8."""
+        """The score as JSON's types, all of its fields, in their order."""
         fields = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
         if isinstance(self.seed, tuple):
             fields["seed"] = list(self.seed)

@@ -52,7 +52,7 @@ def test_small_enough_for_the_board(path: Path, parser: Any) -> None:
     from legonn.config import read_config
     from legonn.factory import build_chain
 
-    # With the recipes' largest token lists; DESIGN 7 and the issue allow six million.
+    # With the recipes' largest token lists: six million are the most.
     chain = build_chain(read_config(path), source_size=2000, target_size=2000)
     assert sum(p.numel() for p in chain.parameters()) <= 6_000_000
 

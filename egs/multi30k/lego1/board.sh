@@ -243,6 +243,10 @@ e6() {
             "${seed}" "${spoken[@]}" --pretrained_encoder "${expdir}/spoken2500_s${seed}" \
             --pretrained_decoder "${lender}" --compare_with "${baseline}"
     done
+    train E6 English-ASR,subsampled,2500 spoken2500_subsampled conf/tuning/train_speech_subsampled.yaml "${first}" \
+        "${spoken[@]}" --compare_with "${expdir}/spoken2500_s${first}/decode_speech"
+    swap E6 ASR-encoder,subsampled+De-En-decoder,2500 "spoken2500_subsampled_s${first}" "donor$(lent 5000)" "${first}" \
+        "${spoken[@]}"
 }
 
 e9() {

@@ -1,0 +1,37 @@
+"""What the benchmarks of this folder note of a run, and where: rows of benchmarks.json."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+__all__ = ["note", "origin"]
+
+
+def origin() -> dict[str, Any]:
+    """Command, revision, versions and kind of processor: what every row says of itself."""
+    import torch
+
+    from legonn.environment import revision, versions
+
+    return {
+        "command": " ".join(["python", *sys.argv]),
+        "revision": revision(),
+        "versions": versions(),
+        "processor": torch.backends.cpu.get_cpu_capability(),
+    }
+
+
+def note(path: Path | None, found: Sequence[Mapping[str, Any]]) -> None:
+    """Put rows into a file, in the place of those of the same benchmark and shape; without a file do nothing."""
+    from legonn.data.atomic import write_atomic
+
+    if path is None:
+        return
+    old = json.loads(path.read_text()) if path.exists() else []
+    replaced = {(row["bench"], row["shape"]) for row in found}
+    kept = [row for row in old if (row["bench"], row["shape"]) not in replaced]
+    write_atomic(path, json.dumps([*kept, *found], indent=2) + "\n")
