@@ -122,6 +122,12 @@ def numbers(tmp_path: Path) -> Recipe:
 
 
 @pytest.fixture
+def speechocean762(tmp_path: Path) -> Recipe:
+    """A fresh copy of the speechocean762 recipe."""
+    return copy_recipe("speechocean762", tmp_path)
+
+
+@pytest.fixture
 def multi30k(tmp_path: Path) -> Recipe:
     """A fresh copy of the Multi30k recipe."""
     return copy_recipe("multi30k", tmp_path)

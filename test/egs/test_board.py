@@ -1,4 +1,4 @@
-"""The board of Multi30k: what it would run, in which order, is told before anything runs."""
+"""The boards: what they would run, in which order, is told before anything runs."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 
-def plan(multi30k: Any, *options: str) -> list[dict[str, str]]:
+def plan(recipe: Any, *options: str) -> list[dict[str, str]]:
     """The options of each run.sh, by name."""
-    printed = multi30k.run("--plan", "true", *options, script="./board.sh")
+    printed = recipe.run("--plan", "true", *options, script="./board.sh")
     return [dict(pairs(shlex.split(line)[1:])) for line in printed.splitlines()]
 
 
@@ -37,10 +37,34 @@ def test_nothing_is_read_before_it_is_made(multi30k: Any, experiment: str, seeds
     assert made
 
 
-def test_every_configuration_exists(multi30k: Any) -> None:
-    for step in plan(multi30k):
-        for name in ("lego_config", "inference_config"):
-            assert name not in step or (multi30k.folder / step[name]).is_file()
+@pytest.mark.parametrize("name", ["multi30k", "speechocean762"])
+def test_every_configuration_exists(name: str, request: pytest.FixtureRequest) -> None:
+    recipe = request.getfixturevalue(name)
+    for step in plan(recipe):
+        for option in ("lego_config", "inference_config"):
+            assert option not in step or (recipe.folder / step[option]).is_file()
+
+
+@pytest.mark.parametrize("seeds", ["1", "1 2"])
+def test_real_voices_begin_with_what_the_board_of_captions_makes(
+    multi30k: Any, speechocean762: Any, seeds: str
+) -> None:
+    captions = plan(multi30k, "--experiments", "E6")
+    made = {f"../../multi30k/lego1/{step['lego_exp']}" for step in captions if "lego_exp" in step}
+    lists = {f"../../multi30k/lego1/{step.get('token_listdir')}" for step in captions}
+    steps = plan(speechocean762, "--seeds", seeds)
+    tuned = [step for step in steps if "pretrained_encoder" in step]
+    assert len(tuned) == len(seeds.split())
+    for step in tuned:
+        assert {step["pretrained_encoder"], step["pretrained_decoder"]} <= made
+        assert step["token_listdir"] in lists
+        baseline = str(Path(step["compare_with"]).parent)
+        assert baseline in [other.get("lego_exp") for other in steps[: steps.index(step)]]
+
+
+def test_real_voices_say_what_they_lack(speechocean762: Any) -> None:
+    printed = speechocean762.fail("--experiments", "E6", script="./board.sh")
+    assert "run ./board.sh --experiments E6 in ../../multi30k/lego1" in printed
 
 
 def test_an_experiment_is_trained_in_one_way(multi30k: Any) -> None:

@@ -20,6 +20,7 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"
 . ../../TEMPLATE/lego1/utils/options.sh
+. ../../TEMPLATE/lego1/utils/boards.sh
 
 experiments="E1 E2 E3 E4 E5 E6 E9"
 seeds="1 2"
@@ -39,34 +40,6 @@ if [ "${quick}" = true ]; then
     remaining+=(--inference_args "--beam_size 1")
 fi
 first=${seeds%% *}
-
-recipe() { # recipe EXPERIMENT SYSTEM OPTION ...: run.sh, its scores noted under that name
-    local experiment=$1 system=$2
-    shift 2
-    local command=(./run.sh --expdir "${expdir}" --stop_stage 13
-        --score_args "--results ${results} --experiment ${experiment} --system_name ${system} ${more_scores:-}"
-        "$@" ${remaining[@]+"${remaining[@]}"})
-    if [ "${plan}" = true ]; then
-        printf '%q ' "${command[@]}"
-        echo
-    else
-        "${command[@]}"
-    fi
-}
-
-train() { # train EXPERIMENT SYSTEM NAME CONFIG SEED OPTION ...
-    local experiment=$1 system=$2 exp=${expdir}/$3_s$5 config=$4 seed=$5
-    shift 5
-    recipe "${experiment}" "${system}" --lego_exp "${exp}" --lego_config "${config}" \
-        --lego_args "--seed ${seed} ${train_args:-} ${lego_args}" "$@"
-}
-
-swap() { # swap EXPERIMENT SYSTEM ENCODER DECODER SEED OPTION ...: of these experiments
-    local experiment=$1 system=$2 encoder=$3 decoder=$4 seed=$5
-    shift 5
-    more_scores="--seed ${seed}" recipe "${experiment}" "${system}" --stage 12 --skip_train true \
-        --pretrained_encoder "${expdir}/${encoder}" --pretrained_decoder "${expdir}/${decoder}" "$@"
-}
 
 next_seed() { # next_seed SEED: the seed whose decoder is put behind this one's encoder
     local list i

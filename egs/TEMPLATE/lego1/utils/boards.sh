@@ -1,0 +1,31 @@
+# shellcheck shell=bash disable=SC2154
+# What the recipes' board.sh share: the commands of their experiments. Reads expdir, results, plan, lego_args and the array
+# remaining of the board that sources it.
+
+recipe() { # recipe EXPERIMENT SYSTEM OPTION ...: run.sh, its scores noted under that name
+    local experiment=$1 system=$2
+    shift 2
+    local command=(./run.sh --expdir "${expdir}" --stop_stage 13
+        --score_args "--results ${results} --experiment ${experiment} --system_name ${system} ${more_scores:-}"
+        "$@" ${remaining[@]+"${remaining[@]}"})
+    if [ "${plan}" = true ]; then
+        printf '%q ' "${command[@]}"
+        echo
+    else
+        "${command[@]}"
+    fi
+}
+
+train() { # train EXPERIMENT SYSTEM NAME CONFIG SEED OPTION ...
+    local experiment=$1 system=$2 exp=${expdir}/$3_s$5 config=$4 seed=$5
+    shift 5
+    recipe "${experiment}" "${system}" --lego_exp "${exp}" --lego_config "${config}" \
+        --lego_args "--seed ${seed} ${train_args:-} ${lego_args}" "$@"
+}
+
+swap() { # swap EXPERIMENT SYSTEM ENCODER DECODER SEED OPTION ...: of these experiments
+    local experiment=$1 system=$2 encoder=$3 decoder=$4 seed=$5
+    shift 5
+    more_scores="--seed ${seed}" recipe "${experiment}" "${system}" --stage 12 --skip_train true \
+        --pretrained_encoder "${expdir}/${encoder}" --pretrained_decoder "${expdir}/${decoder}" "$@"
+}
