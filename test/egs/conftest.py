@@ -77,7 +77,7 @@ class Recipe:
 def copy_recipe(name: str, to: Path) -> Recipe:
     """Copy `egs/<name>/lego1` and the template, without what they have made."""
     made = shutil.ignore_patterns("data", "dump", "exp*", "downloads", "__pycache__")
-    shutil.copytree(TEMPLATE, to / "egs/TEMPLATE/lego1", ignore=made)
+    shutil.copytree(TEMPLATE, to / "egs/TEMPLATE/lego1", ignore=made, dirs_exist_ok=True)
     shutil.copytree(ROOT / "egs" / name / "lego1", to / "egs" / name / "lego1", ignore=made)
     return Recipe(to / "egs" / name / "lego1")
 
