@@ -6,11 +6,12 @@ import argparse
 import shlex
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from legonn.scoring import Alignments, Baseline, Labels, Pairs
+    from legonn.scoring import Alignments, Baseline, Labels, Metric, Pairs, Score
 
 __all__ = ["get_parser", "main"]
 
@@ -65,6 +66,11 @@ def get_parser() -> argparse.ArgumentParser:
         metavar="F",
         help="lines `<utt-id> <speaker>`: intervals and p-values come of a bootstrap over speakers",
     )
+    add(
+        "--utt2group",
+        metavar="F",
+        help="lines `<utt-id> <group>`, child or adult: each is scored by itself, too, as the test set NAME:GROUP",
+    )
     add_error_options(parser.add_argument_group("error rates"))
     add_labels(parser.add_argument_group("recorded in the JSON"))
     return parser
@@ -111,7 +117,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = get_parser().parse_args(arguments)
 
     from legonn.data.atomic import write_atomic
-    from legonn.scoring import add_results, get_metrics, measure, read_pairs, read_speakers
+    from legonn.scoring import add_results, get_metrics, read_groups, read_pairs, read_speakers
     from legonn.scoring.results import to_json
     from legonn.scoring.table import render_table
 
@@ -122,14 +128,16 @@ def main(argv: Sequence[str] | None = None) -> int:
         ref=args.ref, hyps=[args.hyp, *(path for _, path in named)], format=args.format
     )
     speakers = read_speakers(args.utt2spk, pairs) if args.utt2spk else None
-    scores = measure(
-        refs=pairs.refs,
-        hyps=pairs.systems[0],
-        metrics=metrics,
-        baselines=make_baselines([name for name, _ in named], pairs.systems[1:]),
-        labels=make_labels(args, command=shlex.join(["legonn", "score", *arguments])),
-        speakers=speakers,
-    )
+    labels = make_labels(args, command=shlex.join(["legonn", "score", *arguments]))
+    baselines = [name for name, _ in named]
+    scores = measure_part(pairs, range(len(pairs.refs)), metrics, baselines, labels, speakers)
+    groups = read_groups(args.utt2group, pairs) if args.utt2group else ()
+    for group in sorted(set(groups)):
+        apart = replace(labels, test_set=f"{labels.test_set or 'all'}:{group}")
+        mine = [place for place, name in enumerate(groups) if name == group]
+        several = speakers is not None and len({speakers[place] for place in mine}) > 1
+        whose = speakers if several else None  # of one speaker: over utterances
+        scores += measure_part(pairs, mine, metrics, baselines, apart, whose)
     errors = find_errors(pairs, args.normaliser) if args.alignments or "wer" in names else None
     listing = errors.to_text(worst=args.worst) if errors and args.alignments else ""
     if args.results:
@@ -145,6 +153,30 @@ def main(argv: Sequence[str] | None = None) -> int:
     if errors and "wer" in names:
         print(errors.summary())
     return 0
+
+
+def measure_part(
+    pairs: Pairs,
+    places: Sequence[int],
+    metrics: Sequence[Metric],
+    baselines: Sequence[str],
+    labels: Labels,
+    speakers: Sequence[str] | None,
+) -> list[Score]:
+    """The scores of the first system on the sentences at `places`; the others are the baselines."""
+    from legonn.scoring import measure
+
+    def take(texts: Sequence[str]) -> list[str]:
+        return [texts[place] for place in places]
+
+    return measure(
+        refs=take(pairs.refs),
+        hyps=take(pairs.systems[0]),
+        metrics=metrics,
+        baselines=make_baselines(baselines, [take(system) for system in pairs.systems[1:]]),
+        labels=labels,
+        speakers=take(speakers) if speakers else None,
+    )
 
 
 def find_errors(pairs: Pairs, normaliser: str) -> Alignments:

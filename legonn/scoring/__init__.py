@@ -7,7 +7,7 @@ from legonn.scoring.normalise import NORMALISERS
 from legonn.scoring.pairs import Pairs, read_pairs
 from legonn.scoring.results import add_results, read_results
 from legonn.scoring.score import Score
-from legonn.scoring.speakers import read_speakers
+from legonn.scoring.speakers import read_groups, read_speakers
 
 __all__ = [
     "METRICS",
@@ -22,6 +22,7 @@ __all__ = [
     "align_words",
     "get_metrics",
     "measure",
+    "read_groups",
     "read_pairs",
     "read_results",
     "read_speakers",

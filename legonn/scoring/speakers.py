@@ -1,4 +1,4 @@
-"""Whose the utterances are: Kaldi's `utt2spk`, for a bootstrap over speakers."""
+"""Whose the utterances are: Kaldi's `utt2spk`, for a bootstrap over speakers; and groups that are scored apart."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from legonn.data.folder import read_text
 from legonn.errors import ConfigError, DataError
 from legonn.scoring.pairs import Pairs
 
-__all__ = ["read_speakers"]
+__all__ = ["read_groups", "read_speakers"]
 
 
 def read_speakers(path: str | Path, pairs: Pairs) -> tuple[str, ...]:
@@ -33,25 +33,35 @@ def read_speakers(path: str | Path, pairs: Pairs) -> tuple[str, ...]:
     DataError
         Listing every utterance without a speaker, or with more than one word for it.
     """
+    return _read(path, pairs, "utt2spk", "speaker")
+
+
+def read_groups(path: str | Path, pairs: Pairs) -> tuple[str, ...]:
+    """Read the group of each utterance that is scored, `child` or `adult`: as `read_speakers` reads speakers."""
+    return _read(path, pairs, "utt2group", "group")
+
+
+def _read(path: str | Path, pairs: Pairs, option: str, what: str) -> tuple[str, ...]:
+    """One word of each utterance."""
     if not pairs.ids:
         raise ConfigError(
-            f"--utt2spk {path} needs texts with utterance ids, and these are paired by line: "
+            f"--{option} {path} needs texts with utterance ids, and these are paired by line: "
             "give Kaldi text files, or leave it out"
         )
     try:
-        speakers = read_text(path)
+        words = read_text(path)
     except OSError as error:
         raise DataError(f"{path}: can't be read: {error.strerror or error}") from error
-    found = {utt: speakers.get(utt, "") for utt in pairs.ids}
+    found = {utt: words.get(utt, "") for utt in pairs.ids}
     faults = [
-        f"{utt}: got {speaker!r}" if speaker else utt
-        for utt, speaker in found.items()
-        if len(speaker.split()) != 1
+        f"{utt}: got {word!r}" if word else utt
+        for utt, word in found.items()
+        if len(word.split()) != 1
     ]
     if faults:
         raise DataError(
-            f"{path} lacks the speaker of {len(faults)} of {len(pairs.ids)} utterances; "
-            "give each a line `<utt-id> <speaker>`, one blank between:",
+            f"{path} lacks the {what} of {len(faults)} of {len(pairs.ids)} utterances; "
+            f"give each a line `<utt-id> <{what}>`, one blank between:",
             faults,
         )
     return tuple(found.values())

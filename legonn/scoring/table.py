@@ -14,7 +14,7 @@ COMPARED = ("metric", "score", "95 % interval", "baseline", "delta", "p", "signa
 
 
 def render_table(scores: Sequence[Score]) -> str:
-    """Render scores; the columns of a comparison appear when one was made.
+    """Render scores; the columns of a comparison appear when one was made, test sets where there are several.
 
     >>> half = Score(metric="exact", score=50.0, signature="exact|strip", sentences=2)
     >>> print(render_table([half]))
@@ -22,6 +22,8 @@ def render_table(scores: Sequence[Score]) -> str:
     exact %  50.00                 exact|strip
     """
     header = COMPARED if any(score.baseline for score in scores) else ALONE
+    if len({score.test_set for score in scores}) > 1:
+        header = ("test set", "sentences", *header)
     return align([header, *(_cells(score, header) for score in scores)])
 
 
@@ -29,6 +31,8 @@ def _cells(score: Score, header: Sequence[str]) -> list[str]:
     label = get_metrics([score.metric])[0].label
     low, high = score.low, score.high
     cells = {
+        "test set": score.test_set or "all",
+        "sentences": str(score.sentences),
         "metric": label,
         "score": f"{score.score:.2f}",
         "95 % interval": "" if low is None or high is None else f"{low:.2f} to {high:.2f}",

@@ -1,4 +1,4 @@
-"""utt2spk: the speakers of what is scored, in its order."""
+"""utt2spk and utt2group: the speakers and groups of what is scored, in its order."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from legonn.errors import ConfigError, DataError
-from legonn.scoring import Pairs, read_speakers
+from legonn.scoring import Pairs, read_groups, read_speakers
 
 IDS = Pairs(format="kaldi", refs=("a", "b", "c"), systems=(), ids=("utt-3", "utt-1", "utt-2"))
 LINES = Pairs(format="lines", refs=("a",), systems=())
@@ -22,6 +22,15 @@ def write(folder: Path, text: str) -> Path:
 def test_speakers_in_the_texts_order(tmp_path: Path) -> None:
     path = write(tmp_path, "utt-0 bob\nutt-1 ann\nutt-2 ann\nutt-3 kim\n")
     assert read_speakers(path, IDS) == ("kim", "ann", "ann")
+
+
+def test_groups_are_read_the_same_way(tmp_path: Path) -> None:
+    path = write(tmp_path, "utt-1 child\nutt-2 adult\nutt-3 child\n")
+    assert read_groups(path, IDS) == ("child", "child", "adult")
+    path = write(tmp_path, "utt-1 child\nutt-2 adult\n")
+    with pytest.raises(DataError, match="lacks the group of 1 of 3.*`<utt-id> <group>`") as caught:
+        read_groups(path, IDS)
+    assert caught.value.items == ["utt-3"]
 
 
 def test_all_utterances_without_a_speaker_are_named(tmp_path: Path) -> None:
