@@ -1,7 +1,7 @@
 """What a result was made with, and a quiet way to import ESPnet.
 
 Every score and every experiment folder carries `revision()` and `versions()`, so that it can be
-made again (STYLE 14). `quiet_imports()` surrounds the imports of ESPnet's parts.
+made again. `quiet_imports()` surrounds the imports of ESPnet's parts.
 """
 
 from __future__ import annotations

@@ -12,7 +12,7 @@ from legonn.layers import Block, padding_bias, sinusoids
 
 __all__ = ["QUERIES", "LengthController", "output_lengths"]
 
-QUERIES = ("position", "source_position", "states", "none")
+QUERIES = ("position", "source_position", "states", "pooling")
 
 
 def output_lengths(lengths: Tensor, ratio: float) -> Tensor:
@@ -30,10 +30,10 @@ class LengthController(nn.Module):
     ----------
     ratio : float
         K / T: above 1 for text, far below 1 for speech frames.
-    query : {"position", "source_position", "states", "none"}
+    query : {"position", "source_position", "states", "pooling"}
         What position k asks with: the encoding of k itself; of the place k / ratio that it stands for among the states
         *(ours)*; or that and the mean of the states there *(ours)*, so that it has something to say before attention
-        has learned to look. With "none" nothing is asked: positions are those means, which is plain subsampling, for
+        has learned to look. With "pooling" nothing is asked: positions are those means, average pooling, for
         comparison.
     """
 
@@ -44,7 +44,7 @@ class LengthController(nn.Module):
         heads: int,
         feedforward: int,
         ratio: float,
-        query: Literal["position", "source_position", "states", "none"],
+        query: Literal["position", "source_position", "states", "pooling"],
         dropout: float,
         attention_dropout: float,
     ) -> None:
@@ -62,7 +62,7 @@ class LengthController(nn.Module):
                 memory=width,
                 self_attention=False,
             )
-            if query != "none"
+            if query != "pooling"
             else None
         )
 

@@ -47,7 +47,7 @@ CONFIG = {
 @pytest.fixture(scope="session")
 def load_tool() -> Callable[[str], ModuleType]:
     """Gives a script of `tools/` by its name: they are no package, and import each other by their names."""
-    sys.path.append(str(ROOT / "tools"))
+    sys.path.insert(0, str(ROOT / "tools"))
 
     def load(name: str) -> ModuleType:
         spec = importlib.util.spec_from_file_location(name, ROOT / "tools" / f"{name}.py")

@@ -120,8 +120,8 @@ def test_queries_may_begin_with_the_mean_of_the_states_there(
     assert (found[len(wanted) :] == 4).all()  # beyond its end: the last state, not padding
 
 
-def test_without_a_query_positions_are_those_means_and_nothing_is_learned() -> None:
-    controller, lengths = control(0.5, "none"), torch.tensor([5, 6])
+def test_pooling_gives_those_means_and_learns_nothing() -> None:
+    controller, lengths = control(0.5, "pooling"), torch.tensor([5, 6])
     x = torch.tensor([[0.0, 2, 4, 6, 9, 99], [1.0, 1, 3, 3, 5, 5]])[..., None].expand(-1, -1, 8)
     out, found = controller(x, lengths)
     assert found.tolist() == [3, 3]

@@ -24,7 +24,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from figures import note, origin
+from benchmark_rows import add_rows, origin
 
 PRE_BEAM_RATIO = 1.5  # ESPnet's
 EXACT_RATIO = (
@@ -355,7 +355,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(
             f"{row['metric']:22} {row['value']:>9} peer {row['peer_value']:>9} ratio {row['ratio']}"
         )
-    note(args.output, found)
+    add_rows(args.output, found)
     return 0
 
 

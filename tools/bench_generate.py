@@ -26,7 +26,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from figures import note, origin
+from benchmark_rows import add_rows, origin
 
 BASE = {"width": 512, "heads": 8, "feedforward": 2048}
 BASE_VOCABULARY = 32000
@@ -426,7 +426,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(
             f"{row['system']:12} by {row['peer']:18} {row['ratio']:>6} ({row['ratio_low']} to {row['ratio_high']})"
         )
-    note(args.output, found)
+    add_rows(args.output, found)
     return 0
 
 

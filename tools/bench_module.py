@@ -19,7 +19,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from figures import note, origin
+from benchmark_rows import add_rows, origin
 
 WIDTH, HEADS, HIDDEN, LAYERS, VOCABULARY = 192, 4, 768, 5, 2000
 CONFIG = {
@@ -183,7 +183,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(
             f"{row['metric']:30} {row['value']:>8} peer {row['peer_value']:>8} ratio {row['ratio']}"
         )
-    note(args.output, found)
+    add_rows(args.output, found)
     return 0
 
 

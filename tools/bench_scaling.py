@@ -23,7 +23,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from figures import note, origin
+from benchmark_rows import add_rows, origin
 
 RATE = 16000
 MEASURED = """
@@ -156,7 +156,7 @@ def main(argv: Sequence[str] | None = None) -> int:
                 raise SystemExit(f"bench_scaling: {outputs} inputs, another number of outputs")
         print(f"{what}: {seconds:.1f} s, {memory:.0f} MiB", flush=True)
     found = rows(measured, "lines" if args.input else "seconds of sound", args.decode)
-    note(args.output, found)
+    add_rows(args.output, found)
     return 0
 
 

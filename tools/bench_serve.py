@@ -26,7 +26,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from figures import note, origin
+from benchmark_rows import add_rows, origin
 
 ANSWER_SECONDS = 120.0  # an answer that takes longer is lost
 
@@ -220,7 +220,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     print(json.dumps(found, indent=2))
     for fault, count in Counter(tally.faults).most_common(5):
         print(f"lost, {count} times: {fault}", file=sys.stderr)
-    note(args.output, [found])
+    add_rows(args.output, [found])
     return 1 if tally.lost or tally.wrong else 0
 
 

@@ -23,7 +23,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from figures import note, origin
+from benchmark_rows import add_rows, origin
 
 WIDTH, HEADS, HIDDEN, VOCABULARY = 160, 4, 640, 2000
 LAYERS = {"encoder": 6, "decoder": 3}
@@ -302,7 +302,7 @@ def main() -> int:
         print(
             f"{row['system']:10} {row['metric']:30} {row['value']:>9} peer {row['peer_value']:>9} ratio {row['ratio']}"
         )
-    note(args.output, found)
+    add_rows(args.output, found)
     return 0
 
 

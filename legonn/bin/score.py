@@ -69,7 +69,7 @@ def get_parser() -> argparse.ArgumentParser:
     add(
         "--utt2group",
         metavar="F",
-        help="lines `<utt-id> <group>`, child or adult: each is scored by itself, too, as the test set NAME:GROUP",
+        help="lines `<utt-id> <group>`, say child or adult: groups are scored apart, too, as the test sets NAME:GROUP",
     )
     add_error_options(parser.add_argument_group("error rates"))
     add_labels(parser.add_argument_group("recorded in the JSON"))
@@ -117,6 +117,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = get_parser().parse_args(arguments)
 
     from legonn.data.atomic import write_atomic
+    from legonn.errors import DataError
     from legonn.scoring import add_results, get_metrics, read_groups, read_pairs, read_speakers
     from legonn.scoring.results import to_json
     from legonn.scoring.table import render_table
@@ -132,12 +133,19 @@ def main(argv: Sequence[str] | None = None) -> int:
     baselines = [name for name, _ in named]
     scores = measure_part(pairs, range(len(pairs.refs)), metrics, baselines, labels, speakers)
     groups = read_groups(args.utt2group, pairs) if args.utt2group else ()
-    for group in sorted(set(groups)):
+    kinds = sorted(set(groups))
+    for group in kinds if len(kinds) > 1 else ():
         apart = replace(labels, test_set=f"{labels.test_set or 'all'}:{group}")
         mine = [place for place, name in enumerate(groups) if name == group]
         several = speakers is not None and len({speakers[place] for place in mine}) > 1
-        whose = speakers if several else None  # of one speaker: over utterances
-        scores += measure_part(pairs, mine, metrics, baselines, apart, whose)
+        if speakers and not several:
+            print(f"{group}: one speaker, so its interval is over utterances", file=sys.stderr)
+        try:
+            scores += measure_part(
+                pairs, mine, metrics, baselines, apart, speakers if several else None
+            )
+        except DataError as error:
+            raise DataError(f"group {group}: {error}") from error
     errors = find_errors(pairs, args.normaliser) if args.alignments or "wer" in names else None
     listing = errors.to_text(worst=args.worst) if errors and args.alignments else ""
     if args.results:

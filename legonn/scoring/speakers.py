@@ -37,7 +37,7 @@ def read_speakers(path: str | Path, pairs: Pairs) -> tuple[str, ...]:
 
 
 def read_groups(path: str | Path, pairs: Pairs) -> tuple[str, ...]:
-    """Read the group of each utterance that is scored, `child` or `adult`: as `read_speakers` reads speakers."""
+    """Read the group of each utterance that is scored, say `child` or `adult`, as `read_speakers` reads speakers."""
     return _read(path, pairs, "utt2group", "group")
 
 

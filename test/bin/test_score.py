@@ -123,10 +123,10 @@ def test_a_bootstrap_over_speakers(here: Path, capsys: pytest.CaptureFixture[str
 
 
 def test_groups_are_scored_apart(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Of 18 words, 11 are the children's, one of them wrong, by both systems."""
+    """Of 18 words, 11 are the children's, one of them wrong."""
     (here / "utt2spk").write_text("utt-1 kim\nutt-2 bob\nutt-3 ann\n")
     (here / "utt2group").write_text("utt-1 adult\nutt-2 child\nutt-3 child\n")
-    options = "--metric wer --utt2spk utt2spk --utt2group utt2group --compare same=hyp"
+    options = "--metric wer --utt2spk utt2spk --utt2group utt2group --compare plain"
     files = "--output s.json --results r.json".split()
     main(["--hyp", "hyp", "--ref", "ref", *options.split(), *LABELS, *files])
     rows = json.loads((here / "s.json").read_text())
@@ -136,17 +136,27 @@ def test_groups_are_scored_apart(here: Path, capsys: pytest.CaptureFixture[str])
         ("test:child", 2),
     ]
     assert [row["score"] for row in rows] == pytest.approx([100 / 18, 0, 100 / 11], abs=1e-6)
-    assert [row["delta"] for row in rows] == [0, 0, 0]
+    # The other system has one word an utterance, and it is wrong.
+    others = [100 / 18 - 100, -100, 100 / 11 - 100]
+    assert [row["delta"] for row in rows] == pytest.approx(others, abs=1e-6)
     by_speaker = [row["signature"].endswith("|units:speakers") for row in rows]
     assert by_speaker == [True, False, True]  # one adult is no bootstrap
     assert len(json.loads((here / "r.json").read_text())) == 3
-    lines = capsys.readouterr().out.splitlines()
+    printed = capsys.readouterr()
+    assert printed.err == "adult: one speaker, so its interval is over utterances\n"
+    lines = printed.out.splitlines()
     assert lines[1].split()[:3] == ["test", "set", "sentences"]
     assert [line.split()[:4] for line in lines[2:5]] == [
         ["test", "3", "WER", "5.56"],
         ["test:adult", "1", "WER", "0.00"],
         ["test:child", "2", "WER", "9.09"],
     ]
+
+
+def test_one_group_is_the_whole(here: Path) -> None:
+    (here / "utt2group").write_text("utt-1 adult\nutt-2 adult\nutt-3 adult\n")
+    main("--hyp hyp --ref ref --metric wer --utt2group utt2group --output s.json".split())
+    assert [row["test_set"] for row in json.loads((here / "s.json").read_text())] == [None]
 
 
 def test_an_utterance_without_a_speaker(here: Path) -> None:

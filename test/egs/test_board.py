@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 from pathlib import Path
 from typing import Any
@@ -34,6 +35,9 @@ def test_nothing_is_read_before_it_is_made(multi30k: Any, experiment: str, seeds
         assert {name for name in read if name} <= made
         if "lego_exp" in step:
             made.add(step["lego_exp"])
+        elif "pretrained_encoder" in step:  # a swap
+            parts = [Path(step[f"pretrained_{kind}"]).name for kind in ("encoder", "decoder")]
+            made.add("exp/compose_" + "_".join(parts))
     assert made
 
 
@@ -63,8 +67,22 @@ def test_real_voices_begin_with_what_the_board_of_captions_makes(
 
 
 def test_real_voices_say_what_they_lack(speechocean762: Any) -> None:
-    printed = speechocean762.fail("--experiments", "E6", script="./board.sh")
+    """At once, not when the baselines are trained; what is on the Hub is not looked for."""
+    printed = speechocean762.fail(script="./board.sh")
     assert "run ./board.sh --experiments E6 in ../../multi30k/lego1" in printed
+    assert "stage" not in printed
+    options = (
+        "--pretrained_encoder hf:a/b --pretrained_decoder hf:a/c --token_listdir missing".split()
+    )
+    assert "error: missing is missing" in speechocean762.fail(*options, script="./board.sh")
+
+
+def test_every_preface_exists() -> None:
+    boards = list((Path(__file__).parents[2] / "egs").glob("*/lego1/board.sh"))
+    assert len(boards) == 3
+    for board in boards:
+        (name,) = re.findall(r"--preface (\S+)", board.read_text())
+        assert (board.parent / name).is_file()
 
 
 def test_an_experiment_is_trained_in_one_way(multi30k: Any) -> None:

@@ -204,6 +204,22 @@ def test_other_decoding_options_get_a_folder_of_their_own(again: Any) -> None:
     assert {score["baseline"] for score in scores} == {"de_en"}
 
 
+def test_groups_of_a_test_set_are_scored_apart(again: Any) -> None:
+    ids = list(read_text(again.folder / "data/test_de_en/text.tc.de"))
+    groups = "".join(f"{name} {'odd' if place % 2 else 'even'}\n" for place, name in enumerate(ids))
+    (again.folder / "data/test_de_en/utt2group").write_text(groups)
+    again.run(
+        *"--train_set train_de_en --valid_set val_de_en --test_sets test_de_en --src_lang de".split(),
+        *"--tgt_lang en --bpemode bpe --nbpe 50 --lego_exp exp/de_en --stage 13 --stop_stage 13".split(),
+        script="../../TEMPLATE/lego1/lego.sh",
+    )
+    path = again.folder / "exp/de_en/decode/test_de_en/score.json"
+    sizes = {(score["test_set"], score["sentences"]) for score in json.loads(path.read_text())}
+    assert sizes == {("test_de_en", 6), ("test_de_en:even", 3), ("test_de_en:odd", 3)}
+    table = again.run(f"whole={path}", script="../../TEMPLATE/lego1/utils/table.py")
+    assert table.splitlines()[1].split()[:3] == ["whole", "test_de_en", "6"]
+
+
 # Slurm's part in training: sbatch runs the script, srun would start a process on every node.
 FAKE_SBATCH = """#!/bin/sh
 echo "$@" >"$FAKE/sbatch.txt"

@@ -15,7 +15,8 @@
 #       lent to all seeds of French; and with one of the same English, learned without any German
 #   E5  E4 fine-tuned; German's encoder with French tokens; and E4 and E5 for 1,000, 2,000 and 10,000 pairs, with the
 #       first seed
-#   E6  English captions spoken (synthetic), 2.4 hours, with E4's German-English decoder; and fine-tuned
+#   E6  English captions spoken (synthetic), 2.4 hours, with E4's German-English decoder; and fine-tuned; and
+#       average pooling in place of the length controller, with the first seed
 #   E9  ingestors: BeamConv, and a receptive field of 3, with the first seed
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"
@@ -31,7 +32,6 @@ lego_args= # more options of every training
 plan=false
 quick=false
 take_options "experiments seeds expdir results report lego_args plan quick" "$@"
-LEGONN_COMMAND="cd egs/multi30k/lego1 && ./board.sh --experiments '${experiments}' --seeds '${seeds}'"
 if [ "${quick}" = true ]; then
     expdir=exp_quick
     results=${expdir}/results.json
@@ -40,14 +40,6 @@ if [ "${quick}" = true ]; then
     remaining+=(--inference_args "--beam_size 1")
 fi
 first=${seeds%% *}
-
-next_seed() { # next_seed SEED: the seed whose decoder is put behind this one's encoder
-    local list i
-    read -ra list <<<"${seeds}"
-    for i in "${!list[@]}"; do
-        [ "${list[i]}" != "$1" ] || echo "${list[(i + 1) % ${#list[@]}]}"
-    done
-}
 
 swap_seeds() { # swap_seeds EXPERIMENT SYSTEM NAME DECODING OPTION ...: each seed's encoder with the next one's decoder
     local experiment=$1 system=$2 name=$3 decoding=$4 seed other
@@ -216,10 +208,10 @@ e6() {
             "${seed}" "${spoken[@]}" --pretrained_encoder "${expdir}/spoken2500_s${seed}" \
             --pretrained_decoder "${lender}" --compare_with "${baseline}"
     done
-    train E6 English-ASR,subsampled,2500 spoken2500_subsampled conf/tuning/train_speech_subsampled.yaml "${first}" \
+    train E6 English-ASR,pooling,2500 spoken2500_pooling conf/tuning/train_speech_pooling.yaml "${first}" \
         "${spoken[@]}" --compare_with "${expdir}/spoken2500_s${first}/decode_speech"
-    swap E6 ASR-encoder,subsampled+De-En-decoder,2500 "spoken2500_subsampled_s${first}" "donor$(lent 5000)" "${first}" \
-        "${spoken[@]}"
+    swap E6 ASR-encoder,pooling+De-En-decoder,2500 "spoken2500_pooling_s${first}" "donor$(lent 5000)" "${first}" \
+        "${spoken[@]}" --compare_with "${expdir}/compose_spoken2500_s${first}_donor$(lent 5000)/decode_speech"
 }
 
 e9() {

@@ -12,7 +12,7 @@
 #       --pretrained_encoder exp/lego_train_fr_en --pretrained_decoder exp/lego_train_de_en
 #   ./run.sh --src_lang en --train_pairs 1-24000 --token_listdir data/en_token_list/bpe_unigram2000_1-24000 \
 #       --lego_config conf/tuning/train_text_only.yaml       a decoder from English alone, of no translation
-#   ./run.sh --src_modality speech --train_pairs 24001-29000    English captions as synthetic speech, over the English
+#   ./run.sh --src_modality speech --train_pairs 26501-29000    English captions as synthetic speech, over the English
 #                                                    token list of German-English
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"

@@ -8,6 +8,7 @@ set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"
 template=../../TEMPLATE/lego1
 . "${template}/utils/options.sh"
+. "${template}/utils/boards.sh"
 
 seeds="1 2"
 expdir=exp_board
@@ -27,14 +28,6 @@ lego() { # lego EXPERIMENT SYSTEM DECODING OPTION ...
         --token_type bpe --bpemode bpe --nbpe 100 --stop_stage 13 --inference_config "${decoding}" \
         --score_args "--metric bleu,exact --results ${results} --experiment ${experiment} --system_name ${system} ${more_scores:-}" \
         "$@" ${remaining[@]+"${remaining[@]}"}
-}
-
-next_seed() { # next_seed SEED: the seed whose decoder is put behind this one's encoder
-    local list i
-    read -ra list <<<"${seeds}"
-    for i in "${!list[@]}"; do
-        [ "${list[i]}" != "$1" ] || echo "${list[(i + 1) % ${#list[@]}]}"
-    done
 }
 
 compare() { # compare EXPERIMENT SYSTEM NAME CONFIG DECODING ARGS: each seed, then each with the next one's decoder

@@ -1,6 +1,6 @@
 # shellcheck shell=bash disable=SC2154
-# What the recipes' board.sh share: the commands of their experiments. Reads expdir, results, plan, lego_args and the array
-# remaining of the board that sources it.
+# What the recipes' board.sh share: the commands of their experiments. Reads expdir, results, seeds, plan, lego_args, the
+# array remaining, and where they are set train_args and more_scores, of the board that sources it.
 
 recipe() { # recipe EXPERIMENT SYSTEM OPTION ...: run.sh, its scores noted under that name
     local experiment=$1 system=$2
@@ -28,4 +28,12 @@ swap() { # swap EXPERIMENT SYSTEM ENCODER DECODER SEED OPTION ...: of these expe
     shift 5
     more_scores="--seed ${seed}" recipe "${experiment}" "${system}" --stage 12 --skip_train true \
         --pretrained_encoder "${expdir}/${encoder}" --pretrained_decoder "${expdir}/${decoder}" "$@"
+}
+
+next_seed() { # next_seed SEED: the seed whose decoder is put behind this one's encoder
+    local list i
+    read -ra list <<<"${seeds}"
+    for i in "${!list[@]}"; do
+        [ "${list[i]}" != "$1" ] || echo "${list[(i + 1) % ${#list[@]}]}"
+    done
 }

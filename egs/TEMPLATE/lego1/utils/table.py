@@ -18,8 +18,9 @@ def rows(named_files: Sequence[str], metrics: Sequence[str]) -> list[list[str]]:
     table = [["system", "test set", "sentences", *(m.label for m in get_metrics(list(metrics)))]]
     for named in named_files:
         name, _, path = named.partition("=")
-        scores = {score.metric: score for score in read_results(path)}
-        first = next(iter(scores.values()))
+        found = read_results(path)
+        first = found[0]  # after the whole test set there may be groups of it
+        scores = {score.metric: score for score in found if score.test_set == first.test_set}
         figures = [f"{scores[m].score:.1f}" if m in scores else "" for m in metrics]
         table.append([name, first.test_set or "", str(first.sentences), *figures])
     return table

@@ -15,38 +15,37 @@ LoadTool = Callable[[str], ModuleType]
 
 
 @pytest.fixture(scope="module")
-def figures(load_tool: LoadTool) -> ModuleType:
-    return load_tool("figures")
+def rows(load_tool: LoadTool) -> ModuleType:
+    return load_tool("benchmark_rows")
 
 
 def row(bench: str, shape: str, value: float) -> dict[str, Any]:
     return {"bench": bench, "shape": shape, "value": value}
 
 
-def test_rows_of_the_same_benchmark_and_shape_are_replaced(
-    figures: ModuleType, tmp_path: Path
+def test_rows_of_the_same_benchmark_shape_and_peer_are_replaced(
+    rows: ModuleType, tmp_path: Path
 ) -> None:
     path = tmp_path / "benchmarks.json"
+    other = {**row("train", "a", 5), "peer": "another"}
     old = [row("train", "a", 1), row("train", "b", 2), row("serve", "a", 3), row("train", "a", 4)]
-    figures.note(path, old)
-    assert json.loads(path.read_text()) == old
-    figures.note(path, [row("train", "a", 5)])
-    assert json.loads(path.read_text()) == [*old[1:3], row("train", "a", 5)]
+    rows.add_rows(path, [*old, other])
+    assert json.loads(path.read_text()) == [*old, other]
+    rows.add_rows(path, [row("train", "a", 6)])
+    assert json.loads(path.read_text()) == [*old[1:3], other, row("train", "a", 6)]
 
 
 def test_without_a_file_nothing_is_noted(
-    figures: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    rows: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    figures.note(None, [row("train", "a", 1)])
+    rows.add_rows(None, [row("train", "a", 1)])
     assert not list(tmp_path.iterdir())
 
 
-def test_a_row_says_how_it_was_measured(
-    figures: ModuleType, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_row_says_how_it_was_measured(rows: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sys.argv", ["tools/bench_module.py", "--rounds", "1"])
-    found = figures.origin()
+    found = rows.origin()
     assert found["command"] == "python tools/bench_module.py --rounds 1"
     assert found["versions"]["torch"] == torch.__version__.split("+")[0]
     assert list(found) == ["command", "revision", "versions", "processor"]

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-__all__ = ["note", "origin"]
+__all__ = ["add_rows", "origin"]
 
 
 def origin() -> dict[str, Any]:
@@ -25,13 +25,17 @@ def origin() -> dict[str, Any]:
     }
 
 
-def note(path: Path | None, found: Sequence[Mapping[str, Any]]) -> None:
-    """Put rows into a file, in the place of those of the same benchmark and shape; without a file do nothing."""
+def add_rows(path: Path | None, found: Sequence[Mapping[str, Any]]) -> None:
+    """Put rows into a file, in the place of those of the same benchmark, shape and peer; without a file do nothing."""
     from legonn.data.atomic import write_atomic
 
     if path is None:
         return
     old = json.loads(path.read_text()) if path.exists() else []
-    replaced = {(row["bench"], row["shape"]) for row in found}
-    kept = [row for row in old if (row["bench"], row["shape"]) not in replaced]
+
+    def measured(row: Mapping[str, Any]) -> tuple[Any, ...]:
+        return row["bench"], row["shape"], row.get("peer")
+
+    replaced = {measured(row) for row in found}
+    kept = [row for row in old if measured(row) not in replaced]
     write_atomic(path, json.dumps([*kept, *found], indent=2) + "\n")
