@@ -20,13 +20,33 @@ def test_a_results_page_is_what_its_scores_render_to(recipe: Path) -> None:
     assert main(["--results", str(recipe / "results.json"), *page, "--check"]) == 0
 
 
-def test_the_readmes_figures_of_the_swap_are_multi30ks() -> None:
+def multi30k(test_set: str, metric: str) -> dict[str, list[float]]:
+    """The figures of each system, one a seed."""
     scores = json.loads((ROOT / "egs/multi30k/lego1/results.json").read_text(encoding="utf-8"))
     found: dict[str, list[float]] = {}
     for row in scores:
-        if (row["test_set"], row["metric"]) == ("test_2016_flickr_fr_en", "bleu"):
+        if (row["test_set"], row["metric"]) == (test_set, metric):
             found.setdefault(row["system"], []).append(row["score"])
-    readme = " ".join((ROOT / "README.md").read_text(encoding="utf-8").split())
+    return found
+
+
+@pytest.fixture
+def readme() -> str:
+    """README.md on one line."""
+    return " ".join((ROOT / "README.md").read_text(encoding="utf-8").split())
+
+
+def test_the_readmes_figures_of_speech_are_multi30ks(readme: str) -> None:
+    found = multi30k("test_2016_flickr_en_speech", "wer")
+    names = ("ASR-encoder+De-En-decoder,2500", "English-ASR,2500", "hybrid,2500")
+    borrowed, own, hybrid = (f"{statistics.mean(found[name]):.1f}" for name in names)
+    assert f"word error rates of {borrowed} and {own} % after 2.4 hours" in readme
+    assert f"model of its size has {hybrid} %; one seed" in readme
+    assert {len(found[name]) for name in names} == {1}
+
+
+def test_the_readmes_figures_of_the_swap_are_multi30ks(readme: str) -> None:
+    found = multi30k("test_2016_flickr_fr_en", "bleu")
     for words, system in (
         ("Such encoders have {} BLEU", "Fr-encoder-for-De-En-decoder,5000"),
         ("plain encoder-decoder of these pairs has {}.", "encoder-decoder,5000"),
