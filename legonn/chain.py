@@ -133,7 +133,7 @@ class Chain(AbsESPnetModel):
         return [self.head.target, *(cast(Bridge, bridge).head.target for bridge in self.bridges)]
 
     def forward(
-        self, text: Tensor, text_lengths: Tensor, **others: Tensor
+        self, text: Tensor, text_lengths: Tensor, **others: Any
     ) -> tuple[Tensor, dict[str, Tensor], Tensor]:
         """Losses of one batch, as ESPnet's Trainer wants them.
 
@@ -143,7 +143,7 @@ class Chain(AbsESPnetModel):
             (B, U) padded with -1, (B,).
         **others
             The encoder's input and its lengths, `src_text` (B, T) or `speech` (B, N); `<target>` and
-            `<target>_lengths` of interfaces whose tokens aren't the decoder's.
+            `<target>_lengths` of interfaces whose tokens aren't the decoder's; and the list `utt_id` that ESPnet adds.
 
         Returns
         -------

@@ -7,6 +7,7 @@ For cross-entropy it is R-Drop (Liang et al. 2021, arXiv 2106.14448), for CTC, C
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -14,9 +15,12 @@ from torch import Tensor
 __all__ = ["disagreement", "twice"]
 
 
-def twice(batch: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Each tensor of a batch (B, ...) followed by itself: (2B, ...)."""
-    return {name: torch.cat([value, value]) for name, value in batch.items()}
+def twice(batch: Mapping[str, Any]) -> dict[str, Any]:
+    """Each tensor of a batch (B, ...) followed by itself: (2B, ...); and so the list of ids that ESPnet adds."""
+    return {
+        name: torch.cat([value, value]) if isinstance(value, Tensor) else [*value, *value]
+        for name, value in batch.items()
+    }
 
 
 def disagreement(log_probs: Tensor) -> Tensor:

@@ -295,7 +295,8 @@ def test_passes_without_noise_agree(make: Callable[..., Chain], options: dict[st
 def test_disagreement_is_part_of_the_loss_in_training_alone(make: Callable[..., Chain]) -> None:
     noisy = {f"{part}_conf": {"dropout": 0.5} for part in ("encoder", "decoder")}
     chain = make(**noisy, **AGREEING).train()
-    loss, stats, _ = chain(**batch_of(*PAIRS))
+    names = [str(number) for number in range(len(PAIRS))]
+    loss, stats, _ = chain(utt_id=names, **batch_of(*PAIRS))
     found = numbers(stats)
     assert found["ctc_disagreement"] > 0.01 and found["ce_disagreement"] > 0.01
     terms = found["loss_ce"] + found["loss_ctc"]

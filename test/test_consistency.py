@@ -10,7 +10,9 @@ from legonn.consistency import disagreement, twice
 
 
 def test_a_batch_is_followed_by_itself() -> None:
-    found = twice({"text": torch.tensor([[1, 2], [3, -1]]), "text_lengths": torch.tensor([2, 1])})
+    batch = {"text": torch.tensor([[1, 2], [3, -1]]), "text_lengths": torch.tensor([2, 1])}
+    found = twice({"utt_id": ["a", "b"], **batch})
+    assert found["utt_id"] == ["a", "b", "a", "b"]
     assert found["text"].tolist() == [[1, 2], [3, -1], [1, 2], [3, -1]]
     assert found["text_lengths"].tolist() == [2, 1, 2, 1]
 
