@@ -6,6 +6,7 @@ import argparse
 import dataclasses
 import datetime
 import logging
+import os
 import shutil
 from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
@@ -193,6 +194,7 @@ class LegoTask(AbsTask):
     @classmethod
     def main_worker(cls, args: argparse.Namespace) -> None:
         """Train, or collect statistics; the experiment folder gets its contract before the first step."""
+        _start_logging(args)
         if args.init_param:
             raise ConfigError(
                 "--init_param unpickles its file; use --pretrained_encoder and --pretrained_decoder"
@@ -368,6 +370,14 @@ def _path(name: str | None) -> Path | None:
 def _is_first(args: argparse.Namespace) -> bool:
     """Whether this process writes the files; torchrun and Slurm tell the rank in the environment."""
     return not args.distributed or get_rank(args.dist_rank, args.dist_launcher) == 0
+
+
+def _start_logging(args: argparse.Namespace) -> None:
+    """As ESPnet's `main_worker` would, but before what is said of the parts: the first word sets the level for good."""
+    logging.basicConfig(
+        level=args.log_level if _is_first(args) else "ERROR",
+        format=f"[{os.uname().nodename.split('.')[0]}] %(asctime)s (%(module)s:%(lineno)d) %(levelname)s: %(message)s",
+    )
 
 
 def _check(args: argparse.Namespace) -> None:

@@ -81,7 +81,11 @@ def test_parts_are_packed_with_their_scores(finished: Any, name: str) -> None:
 
 
 def test_a_new_encoder_learns_before_a_modules_frozen_decoder(again: Any) -> None:
-    """Romanian, with the module as its token list; the report names the module's hash."""
+    """Romanian, with the module as its token list; the report names the module's hash.
+
+    The configuration asks for a deeper decoder than the module is; the log says so, and all that ESPnet says.
+    """
+    (again.folder / "conf/deeper.yaml").write_text("base: tiny.yaml\ndecoder_conf: {layers: 2}\n")
     decoder = "exp/de_en/modules/de_en_decoder"
     sets = "--train_set train_ro_en --valid_set val_ro_en --test_sets test_ro_en"
     languages = "--src_lang ro --tgt_lang en --bpemode bpe --src_nbpe 50 --token_tag 80"
@@ -90,7 +94,7 @@ def test_a_new_encoder_learns_before_a_modules_frozen_decoder(again: Any) -> Non
     )
     training = [
         "--lego_config",
-        "conf/tiny.yaml",
+        "conf/deeper.yaml",
         "--num_threads",
         "1",
         "--lego_args",
@@ -99,13 +103,19 @@ def test_a_new_encoder_learns_before_a_modules_frozen_decoder(again: Any) -> Non
     words = [*sets.split(), *languages.split(), *options.split(), *training]
     printed = again.run(*words, script="../../TEMPLATE/lego1/lego.sh")
     (experiment,) = again.folder.glob(
-        "exp/lego_tiny_ro_en_max_epoch_1_from_de_en_decoder_freeze_decoder"
+        "exp/lego_deeper_ro_en_max_epoch_1_from_de_en_decoder_freeze_decoder"
     )
     digest = describe(again.folder / decoder)[0]["weights_sha256"]
     assert f"frozen: decoder {decoder} unchanged, SHA-256 {digest}" in printed
     (packed,) = experiment.glob("modules/*_decoder")
     assert describe(packed)[0]["weights_sha256"] == digest
     assert "config.yaml" in {path.name for path in experiment.iterdir()}
+    log = (experiment / "train.log").read_text()
+    assert f"INFO: decoder_conf: layers of {decoder} is 1, not 2" in log
+    assert "INFO: 1epoch results" in log
+    scores = json.loads((experiment / "decode/test_ro_en/score.json").read_text())
+    assert all(score["parameters"] > 0 for score in scores)
+    assert all(score["train_seconds"] is not None for score in scores)
     assert len((experiment / "decode/test_ro_en/text").read_text().splitlines()) == 6
     once_more = again.run(*words, script="../../TEMPLATE/lego1/lego.sh")
     assert f"up to date: {experiment.relative_to(again.folder)}/.done" in once_more
