@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from espnet2.tasks.abs_task import AbsTask, optim_classes
 from espnet2.train.collate_fn import CommonCollateFn
-from espnet2.train.distributed_utils import get_rank
+from espnet2.train.distributed_utils import get_rank, get_world_size
 from espnet2.utils.nested_dict_action import NestedDictAction
 from espnet2.utils.types import float_or_none, str2bool, str_or_none
 
@@ -374,9 +374,13 @@ def _is_first(args: argparse.Namespace) -> bool:
 
 def _start_logging(args: argparse.Namespace) -> None:
     """As ESPnet's `main_worker` would, but before what is said of the parts: the first word sets the level for good."""
+    process = os.uname().nodename.split(".")[0]
+    if args.distributed:
+        rank = get_rank(args.dist_rank, args.dist_launcher)
+        process += f":{rank}/{get_world_size(args.dist_world_size, args.dist_launcher)}"
     logging.basicConfig(
         level=args.log_level if _is_first(args) else "ERROR",
-        format=f"[{os.uname().nodename.split('.')[0]}] %(asctime)s (%(module)s:%(lineno)d) %(levelname)s: %(message)s",
+        format=f"[{process}] %(asctime)s (%(module)s:%(lineno)d) %(levelname)s: %(message)s",
     )
 
 

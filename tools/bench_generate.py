@@ -344,7 +344,6 @@ def measure(systems: dict[str, Decode], sources: list[list[int]], rounds: int) -
 
 def rows(seconds: dict[str, list[float]], shape: str, count: int) -> list[dict[str, Any]]:
     """One object a figure: each of ours by each peer."""
-
     from legonn.environment import versions
 
     found = []

@@ -139,7 +139,6 @@ def rows(
     seconds: Mapping[str, Sequence[float]], memory: dict[str, float], size: int
 ) -> list[dict[str, Any]]:
     """One object a figure."""
-
     common = {
         "bench": "module",
         "peer": "torch.load, load_state_dict",

@@ -3,7 +3,7 @@
     python tools/bench_scaling.py --input egs/multi30k/lego1/data/val_de_en/text.tc.de --output tools/benchmarks.json \
         -- --system egs/multi30k/lego1/exp/lego_s1 --mode greedy --num_processes 2
     cd egs/multi30k/lego1 && python ../../../tools/bench_scaling.py --speech data/val_en_speech \
-        --output ../../../tools/benchmarks.json -- --system exp/spoken5000_s1 --config conf/decode_speech.yaml
+        --output ../../../tools/benchmarks.json -- --system exp/spoken2500_s1 --config conf/decode_speech.yaml
 
 What follows `--` are the options of `legonn decode`. Its input are the given lines, again and again, each time with
 another number in front, so that no two are the same; or recordings of so many seconds that are joined of those of a
@@ -104,7 +104,6 @@ def rows(
     measured: dict[str, tuple[float, float, float]], unit: str, options: Sequence[str]
 ) -> list[dict[str, Any]]:
     """One object a figure: of each name the amount of input, seconds, and MiB."""
-
     first = next(iter(measured))
     figures = {
         f"{unit} per second": {

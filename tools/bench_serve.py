@@ -182,8 +182,6 @@ def offline(options: argparse.Namespace, lines: list[str]) -> tuple[list[str], f
 
 def row(tally: Tally, peer: float, args: argparse.Namespace, threads: int) -> dict[str, Any]:
     """One object; `peer` is the offline speed in sentences a second."""
-    from legonn.environment import PACKAGES, versions
-
     value = tally.sentences / tally.seconds
     return {
         "bench": "serve",
@@ -198,8 +196,7 @@ def row(tally: Tally, peer: float, args: argparse.Namespace, threads: int) -> di
             f"{' '.join(args.service)}"
         ),
         **tally.figures(),
-        **origin(),
-        "versions": versions([*PACKAGES, "fastapi", "uvicorn"]),
+        **origin("fastapi", "uvicorn"),
     }
 
 

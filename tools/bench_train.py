@@ -243,7 +243,6 @@ def rows(
     args: argparse.Namespace, speeds: dict[str, list[float]], memory: dict[str, float]
 ) -> list[dict[str, Any]]:
     """One object a figure."""
-
     shape = (
         f"width {WIDTH}, heads {HEADS}, hidden {HIDDEN}, layers {LAYERS['encoder']}+{LAYERS['decoder']}, "
         f"V {VOCABULARY}, {args.sentences} sentences a batch, {args.num_threads} threads, legonn {args.precision}"

@@ -11,16 +11,19 @@ from typing import Any
 __all__ = ["add_rows", "origin"]
 
 
-def origin() -> dict[str, Any]:
-    """Command, revision, versions and kind of processor: what every row says of itself."""
+def origin(*packages: str) -> dict[str, Any]:
+    """Command, revision, versions and kind of processor: what every row says of itself.
+
+    `packages` are those of the peer or the service, whose versions count beside legonn's own.
+    """
     import torch
 
-    from legonn.environment import revision, versions
+    from legonn.environment import PACKAGES, revision, versions
 
     return {
         "command": " ".join(["python", *sys.argv]),
         "revision": revision(),
-        "versions": versions(),
+        "versions": versions([*PACKAGES, *packages]),
         "processor": torch.backends.cpu.get_cpu_capability(),
     }
 

@@ -25,11 +25,6 @@ cd "$(dirname "${BASH_SOURCE[0]}")"
 
 experiments="E1 E2 E3 E4 E5 E6 E9"
 seeds="1 2"
-expdir=exp
-results=results.json
-report=RESULTS.md
-lego_args= # more options of every training
-plan=false
 quick=false
 take_options "experiments seeds expdir results report lego_args plan quick" "$@"
 if [ "${quick}" = true ]; then

@@ -12,7 +12,6 @@ template=../../TEMPLATE/lego1
 
 seeds="1 2"
 expdir=exp_board
-results=results.json
 take_options "seeds expdir results" "$@"
 
 # Half of the demo's epochs, or fewer, are enough to compare.

@@ -16,11 +16,6 @@ cd "$(dirname "${BASH_SOURCE[0]}")"
 
 experiments="E1 E6"
 seeds="1"
-expdir=exp
-results=results.json
-report=RESULTS.md
-lego_args= # more options of every training
-plan=false
 # E6 begins with these: experiments, modules or names on the Hub, as everywhere; and their token list.
 pretrained_encoder=../../multi30k/lego1/exp/spoken2500_finetuned_s1
 pretrained_decoder=../../multi30k/lego1/exp/spoken2500_finetuned_s1

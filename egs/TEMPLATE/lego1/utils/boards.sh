@@ -1,6 +1,12 @@
-# shellcheck shell=bash disable=SC2154
-# What the recipes' board.sh share: the commands of their experiments. Reads expdir, results, seeds, plan, lego_args, the
+# shellcheck shell=bash disable=SC2034,SC2154
+# What the recipes' board.sh share: options with their defaults, and the commands of their experiments. Reads seeds, the
 # array remaining, and where they are set train_args and more_scores, of the board that sources it.
+
+expdir=exp
+results=results.json
+report=RESULTS.md
+lego_args= # more options of every training
+plan=false
 
 recipe() { # recipe EXPERIMENT SYSTEM OPTION ...: run.sh, its scores noted under that name
     local experiment=$1 system=$2
