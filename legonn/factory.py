@@ -204,7 +204,7 @@ class SpeechEncoderConfig(LayerConfig):
         K / T, T being the states that subsampling leaves: 25 a second.
     length_query : str
         One of `legonn.length_control.QUERIES`, see `LengthController`.
-    sample_rate, mels, channels, normalisation, spec_augment
+    sample_rate, mels, channels, normalisation, spec_augment, time_warp
         See `SpeechFrontEnd`.
     kernel : int
         States that a layer's convolution spans; odd.
@@ -219,6 +219,7 @@ class SpeechEncoderConfig(LayerConfig):
     channels: int = 64
     normalisation: str = "utterance"
     spec_augment: bool = True
+    time_warp: bool = True
     kernel: int = 15
 
     def __post_init__(self) -> None:
@@ -245,6 +246,7 @@ class SpeechEncoderConfig(LayerConfig):
                 channels=self.channels,
                 normalisation=self.normalisation,
                 spec_augment=self.spec_augment,
+                time_warp=self.time_warp,
                 dropout=self.dropout,
             ),
             before=self.group(self.layers_before),

@@ -17,7 +17,7 @@ from legonn.data.atomic import write_atomic
 from legonn.errors import ConfigError
 from legonn.interface import Interface
 from legonn.module import KINDS
-from legonn.part import Part, check_fits
+from legonn.part import Part, before_bridges, check_fits
 from legonn.system import load_part
 from legonn.tokenizer import TextCodec, file_sha256
 
@@ -54,6 +54,7 @@ TRAINING_KEYS = frozenset(
         "ctc_consistency",
         "ce_consistency",
         "spec_augment",
+        "time_warp",
     }
 )
 
@@ -80,15 +81,18 @@ def _list(value: str | Sequence[str] | None) -> list[str]:
 def adopt_configuration(
     args: argparse.Namespace,
     parts: Mapping[str, list[Part]],
-    own: Interface,
+    interfaces: Mapping[str, Interface],
     source: Interface | None,
 ) -> None:
     """Make `args` describe the chain that `parts` belong in; those keys that only training knows stay.
 
     Parameters
     ----------
-    own, source : Interface
-        Tokens and tokenizers of the target and, where the arguments name them, of the source.
+    interfaces : mapping
+        Tokens and tokenizers that the arguments name, by target name: `text`, of the decoder, and of the interfaces
+        before the last.
+    source : Interface or None
+        Those of the source, where the arguments name them.
 
     Raises
     ------
@@ -96,7 +100,10 @@ def adopt_configuration(
         If parts don't fit each other, or the token lists of this training.
     """
     between = parts["bridge"]
-    _check_tokens(parts, own, source, replaces_source=args.replace_source)
+    if between or args.bridges:
+        text = interfaces["text"].tokens
+        parts = {**parts, "encoder": [before_bridges(part, text) for part in parts["encoder"]]}
+    _check_tokens(parts, interfaces, source, replaces_source=args.replace_source)
     if args.replace_source:
         _check_replaceable(args, parts["encoder"])
     chain = [part for kind in KINDS for part in parts[kind]]
@@ -126,7 +133,7 @@ def _check_replaceable(args: argparse.Namespace, encoders: list[Part]) -> None:
 
 def _check_tokens(
     parts: Mapping[str, list[Part]],
-    own: Interface,
+    interfaces: Mapping[str, Interface],
     source: Interface | None,
     *,
     replaces_source: bool,
@@ -134,10 +141,14 @@ def _check_tokens(
     here = "this training (--token_list, --bpemodel)"
     for part in parts["decoder"]:
         if part.reads is not None:
-            own.check_fits(part.reads, writer_name=here, reader_name=f"decoder {part.name}")
+            interfaces["text"].check_fits(
+                part.reads, writer_name=here, reader_name=f"decoder {part.name}"
+            )
     for part in parts["encoder"]:
-        if part.writes is not None and not parts["bridge"] and part.writes.unit == own.unit:
-            part.writes.check_fits(own, writer_name=f"encoder {part.name}", reader_name=here)
+        if part.writes is not None:
+            own = interfaces.get(str(part.network["head"].target))
+            if own is not None:  # if it is missing, that is told when the chain is built
+                part.writes.check_fits(own, writer_name=f"encoder {part.name}", reader_name=here)
         assert part.source is not None
         if isinstance(part.source, Sound) or replaces_source:
             continue

@@ -15,6 +15,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from legonn.errors import ConfigError, InterfaceMismatch
+from legonn.tokenizer import TextCodec, file_sha256
 
 __all__ = ["BLANK", "Interface", "Marginals", "feasible", "positions_needed"]
 
@@ -170,6 +171,15 @@ class Interface:
     beam: int | None = None
     positions_per_token: tuple[float, float, float] | None = None
     provenance: dict[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, codec: TextCodec) -> Interface:
+        """The contract of these tokens, with nothing seen in training."""
+        return cls(
+            tokens=codec.tokens,
+            unit=codec.token_type,
+            tokenizer_sha256=file_sha256(codec.model),
+        )
 
     def check_fits(self, reader: Interface, *, writer_name: str, reader_name: str) -> list[str]:
         """Check that a module with interface `reader` can read what this one writes.

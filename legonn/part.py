@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, cast
 
@@ -25,7 +25,15 @@ from legonn.factory import (
 from legonn.interface import Interface
 from legonn.tokenizer import TextCodec
 
-__all__ = ["CONFIG_KEYS", "Part", "check_fits", "networks", "stored", "weights_sha256"]
+__all__ = [
+    "CONFIG_KEYS",
+    "Part",
+    "before_bridges",
+    "check_fits",
+    "networks",
+    "stored",
+    "weights_sha256",
+]
 
 # What of an experiment's configuration describes a part; a bridge's is one item of `bridges`.
 CONFIG_KEYS = {
@@ -103,6 +111,21 @@ class Part:
         return dataclasses.replace(
             self, writes=writes, config={**self.config, "encoder_conf": options}
         )
+
+
+def before_bridges(encoder: Part, text: Sequence[str]) -> Part:
+    """An encoder in a chain whose decoder writes the tokens `text`, by layers shared, not copied.
+
+    Trained alone, its targets were called `text`. In a chain that is the name of the decoder's, so where they are other
+    tokens, these are named after their unit: `text_bpe`.
+    """
+    head = encoder.network["head"] if "head" in encoder.network else None
+    if head is None or head.target != "text" or encoder.target.tokens == tuple(text):
+        return encoder
+    name = f"text_{encoder.target.token_type}"
+    head.target = name  # type: ignore[assignment]
+    options = {**(encoder.config.get("chain_conf") or {}), "encoder_target": name}
+    return dataclasses.replace(encoder, config={**encoder.config, "chain_conf": options})
 
 
 def stored(network: nn.Module) -> dict[str, Tensor]:

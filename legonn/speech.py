@@ -43,6 +43,9 @@ class SpeechFrontEnd(nn.Module):
         Mean and deviation of each band: of the utterance itself, or `mean` and `deviation`, which the encoder keeps.
     spec_augment : bool
         Hide bands and stretches of time in training.
+    time_warp : bool
+        SpecAugment also moves a point of the utterance a little. Without it for `ctc_consistency`: two passes that
+        were warped apart can't agree where a token is.
     dropout : float
         On the result.
 
@@ -65,6 +68,7 @@ class SpeechFrontEnd(nn.Module):
         channels: int,
         normalisation: str,
         spec_augment: bool,
+        time_warp: bool,
         dropout: float,
     ) -> None:
         super().__init__()
@@ -86,7 +90,7 @@ class SpeechFrontEnd(nn.Module):
             self.register_buffer("deviation", torch.ones(mels))
         self.spec_augment = (
             SpecAug(
-                apply_time_warp=True,
+                apply_time_warp=time_warp,
                 time_warp_window=5,
                 freq_mask_width_range=(0, 27 * mels // 80),
                 num_freq_mask=2,

@@ -7,7 +7,7 @@ import datetime
 import io
 import warnings
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -22,13 +22,13 @@ from legonn.errors import ConfigError
 from legonn.factory import build_chain, sound_of
 from legonn.head import Head
 from legonn.interface import Interface
-from legonn.part import CONFIG_KEYS, Part, bridge_config, check_fits
+from legonn.part import CONFIG_KEYS, Part, before_bridges, bridge_config, check_fits
 from legonn.tokenizer import TextCodec, file_sha256
 
 if TYPE_CHECKING:
     from legonn.search import Hypothesis
 
-__all__ = ["System", "load_part"]
+__all__ = ["System", "interface_model", "load_part"]
 
 # Averages first; `latest` is what a run that was killed in its last minutes still has.
 CHECKPOINTS = (
@@ -70,6 +70,8 @@ class System:
         The experiment, or `<encoder>+<decoder>`.
     config : mapping
         What `legonn.factory.build_chain` built the chain from: `CHAIN_KEYS`.
+    between : mapping
+        Tokens of the interfaces before the last one, by target name.
     """
 
     chain: Chain
@@ -78,6 +80,7 @@ class System:
     interface: Interface
     name: str
     config: Mapping[str, Any]
+    between: Mapping[str, TextCodec] = field(default_factory=dict)
 
     @classmethod
     def load(cls, spec: str | Path, checkpoint: str | None = None) -> System:
@@ -104,7 +107,8 @@ class System:
         chain = build_chain(config, source_size=len(source.tokens), target_size=len(target.tokens))
         _load_weights(chain, _find_checkpoint(folder, checkpoint))
         described = {key: config[key] for key in CHAIN_KEYS if key in config}
-        return cls(chain.eval(), source, target, interface, str(folder), described)
+        between = _between(config, folder)
+        return cls(chain.eval(), source, target, interface, str(folder), described, between)
 
     @classmethod
     def compose(
@@ -150,6 +154,12 @@ class System:
         for left, right in zip(parts[:-1], parts[1:], strict=True):
             for message in check_fits(left, right):
                 warnings.warn(message, stacklevel=3)
+        if between:
+            first = before_bridges(first, last.target.tokens)
+        parts = [first, *parts[1:]]
+        targets = {
+            head.target: part.target for part in parts[:-1] if (head := _head(part)) is not None
+        }
         reader = last.network
         chain = Chain(
             encoder=first.network["encoder"],  # type: ignore[arg-type]
@@ -166,19 +176,17 @@ class System:
             interface=_describe(parts),
             name="+".join(part.name for part in parts),
             config=_join_configs(parts),
+            between={name: codec for name, codec in targets.items() if name != "text"},
         )
 
     def parts(self) -> list[Part]:
         """What it is made of, in the order of the chain; the layers are shared, not copied."""
         modular = self.chain.ingestor is not None
-        tokens = {"text": self.target.tokens, **(self.config.get("interface_token_lists") or {})}
+        names = self.chain.interface_targets()
+        codecs = [self.target if name == "text" else self.between[name] for name in names]
         crossing = [
-            self.interface if name == "text" else Interface(tokens=tuple(tokens[name]), unit="phn")
-            for name in self.chain.interface_targets()
-        ]
-        codecs = [
-            self.target if side.tokens == self.target.tokens else _phonemes(side)
-            for side in crossing
+            self.interface if name == "text" else Interface.of(codec)
+            for name, codec in zip(names, codecs, strict=True)
         ]
         chain = self.chain
         writer = {"encoder": chain.encoder, "head": chain.head}
@@ -238,6 +246,12 @@ class System:
             if codec.model is not None:
                 config[f"{prefix}bpemodel"] = str(folder / f"{prefix}bpe.model")
                 write_atomic(folder / f"{prefix}bpe.model", codec.model.read_bytes())
+        config["interface_bpemodels"] = {}
+        for name, codec in self.between.items():
+            if codec.model is not None:
+                path = folder / interface_model(name)
+                config["interface_bpemodels"][name] = str(path)
+                write_atomic(path, codec.model.read_bytes())
         self.interface.save(folder / "interface.yaml")
         stream = io.BytesIO()
         torch.save(self.chain.state_dict(), stream)
@@ -339,6 +353,21 @@ def _codecs(config: Mapping[str, Any], folder: Path) -> tuple[TextCodec | Sound,
     return source[0] if sound is None else sound, target
 
 
+def interface_model(name: str) -> str:
+    """In an experiment's folder, the sentencepiece model of the interface whose targets are called `name`."""
+    return f"{name}_bpe.model"
+
+
+def _between(config: Mapping[str, Any], folder: Path) -> dict[str, TextCodec]:
+    codecs = {}
+    for name, tokens in (config.get("interface_token_lists") or {}).items():
+        bpe = name in (config.get("interface_bpemodels") or {})
+        model = folder / interface_model(name) if bpe else None
+        _check_model(model, None, folder)
+        codecs[name] = TextCodec(token_type="bpe" if bpe else "phn", tokens=tokens, model=model)
+    return codecs
+
+
 def _check_tokenizers(
     interface: Interface, source: TextCodec | Sound, target: TextCodec, folder: Path
 ) -> None:
@@ -437,10 +466,6 @@ def _only(config: Mapping[str, Any], keys: Sequence[str]) -> dict[str, Any]:
     return {key: config[key] for key in keys if config.get(key) is not None}
 
 
-def _phonemes(side: Interface) -> TextCodec:
-    return TextCodec(token_type=side.unit, tokens=side.tokens)
-
-
 def _join_configs(parts: Sequence[Part]) -> dict[str, Any]:
     """The configuration of the chain that these parts make."""
     first, *between, last = parts
@@ -465,12 +490,7 @@ def _join_configs(parts: Sequence[Part]) -> dict[str, Any]:
 def _describe(parts: Sequence[Part]) -> Interface:
     """The decoder's contract, with the parts as parents."""
     first, last = parts[0], parts[-1]
-    interface = last.reads or Interface(
-        tokens=last.target.tokens,
-        unit=last.target.token_type,
-        tokenizer_sha256=file_sha256(last.target.model),
-        ingestor="none",
-    )
+    interface = last.reads or dataclasses.replace(Interface.of(last.target), ingestor="none")
     assert first.source is not None
     return dataclasses.replace(
         interface,

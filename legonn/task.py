@@ -51,6 +51,7 @@ from legonn.module import KINDS
 from legonn.part import Part
 from legonn.precision import PRECISIONS
 from legonn.preflight import check_training
+from legonn.system import interface_model
 from legonn.tokenizer import TOKEN_TYPES, TextCodec, check_token_list, file_sha256, read_token_list
 from legonn.trainer import LegoTrainer
 
@@ -207,7 +208,8 @@ class LegoTask(AbsTask):
                 )
         own = _tokens(args, "")
         source = _tokens(args, "src_") if args.src_token_list else None
-        adopt_configuration(args, parts, own, source)
+        interfaces = {name: Interface.of(codec) for name, codec in _interface_codecs(args).items()}
+        adopt_configuration(args, parts, {"text": own, **interfaces}, source)
         writes = not args.collect_stats and _is_first(args)
         if writes:
             _check(args)
@@ -282,7 +284,13 @@ def _add_tokens(group: Any) -> None:
         "--interface_token_lists",
         action=NestedDictAction,
         default={},
-        help="token lists of further interfaces by target name, split at spaces: text_phn=data/phn/tokens.txt",
+        help="token lists of the interfaces before the last, by target name: text_phn=data/phn/tokens.txt",
+    )
+    group.add_argument(
+        "--interface_bpemodels",
+        action=NestedDictAction,
+        default={},
+        help="their sentencepiece models, text_bpe=data/x/bpe.model; without one, tokens are split at spaces",
     )
 
 
@@ -347,17 +355,33 @@ def _source_tokens(args: argparse.Namespace) -> list[str]:
 
 
 def _codecs(args: argparse.Namespace) -> dict[str, TextCodec]:
-    codecs = {
-        f"{prefix}text": TextCodec(
-            token_type=getattr(args, f"{prefix}token_type"),
-            tokens=_token_list(getattr(args, f"{prefix}token_list")),
-            model=_path(getattr(args, f"{prefix}bpemodel")),
+    prefixes = ("", "src_") if sound_of(vars(args)) is None else ("",)
+    codecs = {f"{prefix}text": _codec(args, prefix) for prefix in prefixes}
+    return codecs | _interface_codecs(args)
+
+
+def _codec(args: argparse.Namespace, prefix: str) -> TextCodec:
+    """Of the target, or with `src_` of the source."""
+    return TextCodec(
+        token_type=getattr(args, f"{prefix}token_type"),
+        tokens=_token_list(getattr(args, f"{prefix}token_list")),
+        model=_path(getattr(args, f"{prefix}bpemodel")),
+    )
+
+
+def _interface_codecs(args: argparse.Namespace) -> dict[str, TextCodec]:
+    """Of the interfaces before the last, by target name."""
+    models = args.interface_bpemodels
+    for name in sorted(models.keys() - args.interface_token_lists.keys()):
+        raise ConfigError(f"--interface_bpemodels {name} has no --interface_token_lists {name}")
+    return {
+        name: TextCodec(
+            token_type="bpe" if name in models else "phn",
+            tokens=_token_list(tokens),
+            model=_path(models.get(name)),
         )
-        for prefix in (("", "src_") if sound_of(vars(args)) is None else ("",))
+        for name, tokens in args.interface_token_lists.items()
     }
-    for name, tokens in args.interface_token_lists.items():
-        codecs[name] = TextCodec(token_type="phn", tokens=_token_list(tokens))
-    return codecs
 
 
 def _path(name: str | None) -> Path | None:
@@ -437,6 +461,8 @@ def _describe(args: argparse.Namespace, origin: list[dict[str, str]]) -> None:
     for option, name in MODELS.items():
         if getattr(args, option) and ("src_text" in codecs or option == "bpemodel"):
             shutil.copyfile(getattr(args, option), folder / name)
+    for name, model in args.interface_bpemodels.items():
+        shutil.copyfile(model, folder / interface_model(name))
     reads = parse(INGESTORS[args.ingestor], args.ingestor_conf, "ingestor_conf")
     dataclasses.replace(
         _tokens(args, ""),
@@ -458,11 +484,7 @@ def _describe(args: argparse.Namespace, origin: list[dict[str, str]]) -> None:
 
 def _tokens(args: argparse.Namespace, prefix: str) -> Interface:
     """The token list and tokenizer of the target, or with `src_` of the source."""
-    return Interface(
-        tokens=tuple(_token_list(getattr(args, f"{prefix}token_list"))),
-        unit=getattr(args, f"{prefix}token_type"),
-        tokenizer_sha256=file_sha256(_path(getattr(args, f"{prefix}bpemodel"))),
-    )
+    return Interface.of(_codec(args, prefix))
 
 
 def _report_frozen(args: argparse.Namespace, parts: Mapping[str, list[Part]]) -> None:

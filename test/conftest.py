@@ -66,7 +66,8 @@ class Corpus:
     Attributes
     ----------
     folder : Path
-        Holds `{train,valid}.{src,tgt}`, `{src,tgt}.{model,txt}`, and `config.yaml` of `CONFIG`.
+        Holds `{train,valid}.{src,tgt}`, `{src,tgt,small}.{model,txt}` (small: fewer pieces of the target), and
+        `config.yaml` of `CONFIG`.
     """
 
     folder: Path
@@ -102,6 +103,7 @@ def corpus(tmp_path_factory: pytest.TempPathFactory) -> Corpus:
             (folder / f"{part}.{side}").write_text("".join(lines), encoding="utf-8")
     for side in ("src", "tgt"):
         learn_pieces(folder / f"train.{side}", folder / side)
+    learn_pieces(folder / "train.tgt", folder / "small", size=16)
     (folder / "config.yaml").write_text(yaml.safe_dump(CONFIG), encoding="utf-8")
     return Corpus(folder)
 

@@ -123,6 +123,65 @@ def test_a_new_encoder_learns_before_an_old_decoder(
     assert system.config["decoder_conf"]["dropout"] == 0.3
 
 
+@pytest.fixture(scope="module")
+def speller(
+    train: Callable[..., Path], corpus: Any, tmp_path_factory: pytest.TempPathFactory
+) -> Path:
+    """A system that writes fewer and shorter pieces."""
+    small = ["--token_list", f"{corpus.folder / 'small'}.txt"]
+    small += ["--bpemodel", f"{corpus.folder / 'small'}.model", "--max_epoch", "1"]
+    folder = tmp_path_factory.mktemp("speller") / "exp"
+    return train(folder, *small, "--encoder_conf", "length_ratio=6.0")
+
+
+def bridged(corpus: Any, tokens: str) -> list[str]:
+    """Options of a chain whose first interface has these tokens, and whose bridge leads to the target's."""
+    bridge = "{width: 16, heads: 2, feedforward: 16, layers_before: 0, layers_after: 0}"
+    options = ["--bridges", f"[{bridge}]", "--chain_conf", "encoder_target=text_bpe"]
+    options += ["--interface_token_lists", f"text_bpe={corpus.folder / tokens}.txt"]
+    options += ["--interface_bpemodels", f"text_bpe={corpus.folder / tokens}.model"]
+    for part in ("train", "valid"):
+        data = f"{corpus.folder / part}.tgt,text_bpe,text"
+        options += [f"--{part}_data_path_and_name_and_type", data]
+    return [*options, "--encoder_conf", "length_ratio=6.0", "--max_epoch", "1"]
+
+
+def test_an_encoder_of_other_tokens_stands_before_a_bridge(
+    train: Callable[..., Path], speller: Path, corpus: Any, tmp_path: Path
+) -> None:
+    """Trained alone it writes its `text`; behind it, the bridge and the decoder of a chain that it was no part of."""
+    chain = train(tmp_path / "chain", *bridged(corpus, "small"))
+    system = System.compose(encoder=speller, bridges=[chain], decoder=chain)
+    assert system.chain.interface_targets() == ["text_bpe", "text"]
+    written = system.parts()[0].writes
+    assert written is not None
+    assert written.tokens == tuple((corpus.folder / "small.txt").read_text().splitlines())
+    assert (written.unit, len(written.tokenizer_sha256)) == ("bpe", 64)
+    system.save(tmp_path / "composed")
+    again = System.load(tmp_path / "composed")
+    best = [s.translate(["unu trei"], beam_size=2)[0] for s in (system, again)]
+    assert best[0].text == best[1].text
+    assert best[0].score == pytest.approx(best[1].score, abs=1e-5)
+
+    parts = ["--pretrained_encoder", str(speller), "--pretrained_bridge", str(chain)]
+    parts += ["--pretrained_decoder", str(chain)]
+    still = ["--optim_conf", "lr=0.0"]
+    tuned = System.load(train(tmp_path / "tuned", *bridged(corpus, "small"), *parts, *still))
+    assert [part.sha256() for part in tuned.parts()] == [part.sha256() for part in again.parts()]
+
+
+def test_an_encoder_before_a_bridge_writes_what_the_bridge_reads(
+    train: Callable[..., Path], speller: Path, corpus: Any, tmp_path: Path
+) -> None:
+    pretrained = ["--pretrained_encoder", str(speller)]
+    with pytest.raises(InterfaceMismatch, match="encoder .*exp does not fit this training"):
+        train(tmp_path / "x", *bridged(corpus, "src"), *pretrained)
+    lists = bridged(corpus, "small")
+    at = lists.index("--interface_token_lists")
+    with pytest.raises(ConfigError, match="text_bpe has no --interface_token_lists text_bpe"):
+        train(tmp_path / "x", *lists[:at], *lists[at + 2 :])
+
+
 def test_other_tokens_are_refused_before_anything_is_written(
     train: Callable[..., Path], modules: Path, corpus: Any, tmp_path: Path
 ) -> None:

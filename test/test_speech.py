@@ -32,6 +32,7 @@ def front_end(**options: Any) -> SpeechFrontEnd:
         "channels": 8,
         "normalisation": "utterance",
         "spec_augment": False,
+        "time_warp": True,
         "dropout": 0.0,
     }
     return SpeechFrontEnd(**usual | options).eval()
@@ -134,6 +135,14 @@ def test_spec_augment_hides_in_training_only() -> None:
     assert torch.equal(part(waveform, length)[0], part(waveform, length)[0])
     part.train()
     assert not torch.equal(part(waveform, length)[0], part(waveform, length)[0])
+
+
+def test_without_time_warp_frames_stay_where_they_are() -> None:
+    features, frames = torch.randn(1, 200, 20) + 5.0, torch.tensor([200])  # no zeros of its own
+    part = front_end(spec_augment=True, time_warp=False)
+    assert part.spec_augment is not None
+    hidden, _ = part.spec_augment(features.clone(), frames)
+    assert torch.equal(hidden[hidden != 0], features[hidden != 0])
 
 
 @pytest.mark.parametrize("encoder", ["speech", "conformer", "e_branchformer"])

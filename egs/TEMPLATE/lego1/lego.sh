@@ -60,6 +60,7 @@ joint_tokens=false
 token_tag=
 token_listdir=
 src_token_listdir=
+interface_listdir=
 # Training
 lego_config=conf/train.yaml
 lego_args=
@@ -134,6 +135,7 @@ Token lists
   --token_tag T              ends the folder names of the lists that are made
   --token_listdir D --src_token_listdir D    use this finished list for the target, the source;
                              decoders fit only encoders that have the same target list
+  --interface_listdir D      of an encoder before a bridge: the list that it writes, called text_bpe
 Training
   --lego_config F            YAML (conf/train.yaml)      --lego_args "..."   more arguments
   --lego_tag T --lego_exp D --lego_stats_dir D    name or folder of the experiment, its statistics
@@ -161,7 +163,7 @@ parse_options "stage stop_stage skip_train ngpu num_nodes num_threads launcher
     dumpdir src_modality local_data_opts train_set valid_set test_sets src_lang tgt_lang src_case tgt_case
     min_text_length max_text_length fs speed_perturb_factors audio_format min_wav_duration
     max_wav_duration allow_pipes skip_bad token_type nbpe src_nbpe tgt_nbpe bpemode character_coverage
-    joint_tokens token_tag token_listdir src_token_listdir lego_config lego_args lego_tag lego_exp
+    joint_tokens token_tag token_listdir src_token_listdir interface_listdir lego_config lego_args lego_tag lego_exp
     lego_stats_dir inference_config inference_args inference_tag inference_model pretrained_encoder
     pretrained_bridge pretrained_decoder freeze compare_with score_args pack_args
     hub_name" "$@"
@@ -253,6 +255,14 @@ task_options=(
 )
 hears || task_options+=(
     --src_token_list "${src_list}/tokens.txt" --src_token_type bpe --src_bpemodel "${src_list}/bpe.model"
+)
+
+[ -z "${interface_listdir}" ] || task_options+=(
+    --interface_token_lists "text_bpe=${interface_listdir}/tokens.txt"
+    --interface_bpemodels "text_bpe=${interface_listdir}/bpe.model"
+    --chain_conf encoder_target=text_bpe
+    --train_data_path_and_name_and_type "${training_texts[1]},text_bpe,text"
+    --valid_data_path_and_name_and_type "${training_texts[3]},text_bpe,text"
 )
 
 parts=()

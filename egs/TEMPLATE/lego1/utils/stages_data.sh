@@ -160,7 +160,7 @@ check_list() { # check_list FOLDER FILE_NAME SET ...: warn of what a list lacks 
 
 stage_tokens() {
     local src_text=${raw}/${train_set}/${src_file} tgt_text=${raw}/${train_set}/${tgt_file}
-    local both=("${src_text}" "${tgt_text}") remedy="it names a finished token list"
+    local both=("${src_text}" "${tgt_text}") remedy="it names a finished token list" file
     need "${raw}/${train_set}/.done" "run stage 4"
     if hears; then
         ! "${joint_tokens}" || die "--joint_tokens: speech has no tokens; drop it"
@@ -178,6 +178,9 @@ stage_tokens() {
     else
         own_list "${own_tgt_list}" "${tgt_nbpe}" "${tgt_text}"
     fi
+    for file in tokens.txt bpe.model; do
+        [ -z "${interface_listdir}" ] || need "${interface_listdir}/${file}" "--interface_listdir: ${remedy}"
+    done
     # shellcheck disable=SC2086
     hears || check_list "${src_list}" "${src_file}" ${all_sets}
     # shellcheck disable=SC2086
