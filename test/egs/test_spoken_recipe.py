@@ -12,6 +12,7 @@ import soundfile
 
 from legonn.data.folder import read_text
 from legonn.module import describe
+from legonn.system import System
 
 SYSTEMS = {
     "English-ASR": "exp/asr_en/decode/test_en_speech",
@@ -109,6 +110,44 @@ def test_speeds_are_copies_of_the_training_set_alone(
         texts[f"sp0.9-{utt_id}"] == text for utt_id, text in texts.items() if utt_id[:2] != "sp"
     )
     assert len(read_text(recipe.folder / "dump/raw_speech/val_en_speech/wav.scp")) == 6
+
+
+def test_a_bridge_leads_from_the_encoders_own_list(
+    spoken: Any, copied: Callable[[Any], Any]
+) -> None:
+    from legonn.bin.tokenlist import main
+
+    recipe = copied(spoken)
+    folder = recipe.folder
+    text = folder / "dump/raw_speech/train_en_12_speech/text.tc.en"
+    learn = ["--text", str(text), "--output", str(folder / "data/small"), "--bpemode", "bpe"]
+    assert main([*learn, "--nbpe", "35"]) == 0
+    (folder / "conf/bridge.yaml").write_text(
+        "base: tiny_speech.yaml\nencoder_conf: {length_ratio: 3.0}\n"
+        "bridges: [{width: 16, heads: 2, feedforward: 16, layers_before: 0, layers_after: 0}]\n"
+    )
+    options = ["--interface_listdir", "data/small", "--lego_config", "conf/bridge.yaml"]
+    options += [
+        "--lego_exp",
+        "exp/bridged",
+        "--stage",
+        "5",
+        "--inference_config",
+        "conf/decode.yaml",
+    ]
+    recipe.run(*SPEECH, *options, "--stop_stage", "13", script=STAGES)
+    encoder, bridge, decoder = System.load(folder / "exp/bridged").parts()
+    assert encoder.writes is not None and bridge.reads is not None
+    assert encoder.writes.tokens == tuple(
+        (folder / "data/small/tokens.txt").read_text().splitlines()
+    )
+    assert bridge.reads == encoder.writes != bridge.writes == decoder.reads
+    assert "loss_ctc_text_bpe" in (folder / "exp/bridged/train.log").read_text()
+    assert len(read_text(folder / "exp/bridged/decode/test_en_speech/text")) == 6
+    absent = ["--interface_listdir", "data/absent", "--stop_stage", "5"]
+    assert "--interface_listdir: it names a finished" in recipe.fail(
+        *SPEECH, *absent, script=STAGES
+    )
 
 
 def test_another_maximum_is_decoded_again_and_one_speaker_has_no_bootstrap_over_speakers(
