@@ -15,8 +15,9 @@
 #       lent to all seeds of French; and with one of the same English, learned without any German
 #   E5  E4 fine-tuned; German's encoder with French tokens; and E4 and E5 for 1,000, 2,000 and 10,000 pairs, with the
 #       first seed
-#   E6  English captions spoken (synthetic), 2.4 hours, with E4's German-English decoder; and fine-tuned; and
-#       average pooling in place of the length controller, with the first seed
+#   E6  English captions spoken (synthetic), 2.4 hours, with E4's German-English decoder; and fine-tuned; the same with
+#       a listener that writes 300 pieces and a bridge, of text, from them to the decoder's tokens; and average pooling in
+#       place of the length controller, with the first seed
 #   E9  ingestors: BeamConv, and a receptive field of 3, with the first seed
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"
@@ -203,10 +204,38 @@ e6() {
             "${seed}" "${spoken[@]}" --pretrained_encoder "${expdir}/spoken2500_s${seed}" \
             --pretrained_decoder "${lender}" --compare_with "${baseline}"
     done
+    pieces
     train E6 English-ASR,pooling,2500 spoken2500_pooling conf/tuning/train_speech_pooling.yaml "${first}" \
         "${spoken[@]}" --compare_with "${expdir}/spoken2500_s${first}/decode_speech"
     swap E6 ASR-encoder,pooling+De-En-decoder,2500 "spoken2500_pooling_s${first}" "donor$(lent 5000)" "${first}" \
         "${spoken[@]}" --compare_with "${expdir}/compose_spoken2500_s${first}_donor$(lent 5000)/decode_speech"
+}
+
+# A listener that writes 300 pieces, and a bridge, of text, from them to the decoder's tokens.
+pieces() {
+    local seed list lender baseline text spoken=(--src_modality speech --train_pairs 26501-29000) speeds="0.9 1.0 1.1"
+    lender=${expdir}/donor$(lent 5000)
+    text=${donor_pairs[5000]}
+    list=data/en_token_list/bpe_unigram300_${text}
+    recipe E6 pieces --train_pairs "${text}" --nbpe 300 --token_listdir "" --stop_stage 5
+    train E6 bridge bridge24000 conf/tuning/train_bridge.yaml "${first}" --src_lang en --train_pairs "${text}" \
+        --token_listdir "data/en_token_list/bpe_unigram2000_${text}" --src_token_listdir "${list}" \
+        --interface_listdir "${list}" --pretrained_decoder "${lender}" --freeze decoder --stop_stage 11
+    for seed in ${seeds}; do
+        baseline=${expdir}/spoken2500_hybrid_pieces_s${seed}/decode_speech
+        train E6 hybrid,pieces,2500 spoken2500_hybrid_pieces conf/tuning/train_speech_hybrid_pieces.yaml "${seed}" \
+            "${spoken[@]}" --speed_perturb_factors "${speeds}" --token_listdir "${list}"
+        train E6 English-ASR,pieces,2500 spoken2500_pieces conf/tuning/train_speech_pieces.yaml "${seed}" \
+            "${spoken[@]}" --speed_perturb_factors "${speeds}" --token_listdir "${list}" --compare_with "${baseline}"
+        swap E6 ASR-encoder,pieces+bridge+De-En-decoder,2500 "spoken2500_pieces_s${seed}" "donor$(lent 5000)" "${seed}" \
+            "${spoken[@]}" --token_listdir "data/en_token_list/bpe_unigram2000_${text}" \
+            --pretrained_bridge "${expdir}/bridge24000_s${first}" --compare_with "${baseline}"
+        train E6 ASR-encoder,pieces+bridge+De-En-decoder,fine-tuned,2500 spoken2500_bridge_finetuned \
+            conf/tuning/train_speech_bridge.yaml "${seed}" "${spoken[@]}" --speed_perturb_factors "${speeds}" \
+            --token_listdir "data/en_token_list/bpe_unigram2000_${text}" --interface_listdir "${list}" \
+            --pretrained_encoder "${expdir}/spoken2500_pieces_s${seed}" --pretrained_decoder "${lender}" \
+            --pretrained_bridge "${expdir}/bridge24000_s${first}" --compare_with "${baseline}"
+    done
 }
 
 e9() {
