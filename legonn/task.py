@@ -6,6 +6,7 @@ import argparse
 import dataclasses
 import datetime
 import logging
+import math
 import os
 import shutil
 from collections.abc import Callable, Collection, Mapping
@@ -31,6 +32,7 @@ from legonn.factory import (
     ENCODERS,
     INGESTORS,
     SYSTEMS,
+    BridgeConfig,
     build_chain,
     parse,
     sound_of,
@@ -501,8 +503,10 @@ def _positions_per_token(args: argparse.Namespace) -> tuple[float, float, float]
     if args.system != "lego" or not {source, "text_shape"} <= set(shapes):
         return None
     encoder: Any = parse(ENCODERS[args.encoder], args.encoder_conf, "encoder_conf")
+    bridges = [parse(BridgeConfig, options, "bridge") for options in args.bridges]
+    ratio = encoder.length_ratio * math.prod(bridge.length_ratio for bridge in bridges)
     low, middle, high = positions_per_token(
-        shapes[source], shapes["text_shape"], encoder.length_ratio, sound=sound_of(vars(args))
+        shapes[source], shapes["text_shape"], ratio, sound=sound_of(vars(args))
     )
     spread = getattr(encoder, "spread", 1.0)  # an imagined encoder draws it
     return low / spread, middle, high * spread

@@ -115,6 +115,10 @@ def test_positions_per_token_reach_the_contract(
     folder = train(tmp_path / "imagined", *shapes, *valid, *imagined)
     wide = (low / 2, middle, high * 2)
     assert Interface.load(folder / "interface.yaml").positions_per_token == wide
+    bridged = ["--bridges", "[{width: 16, heads: 2, feedforward: 16, length_ratio: 0.5}]"]
+    folder = train(tmp_path / "bridged", *shapes, *valid, *options, *bridged)
+    half = measure_lengths(statistics / "train", 1.5).positions_per_token
+    assert Interface.load(folder / "interface.yaml").positions_per_token == half
 
 
 def test_beamconvs_p_is_part_of_the_contract(train: Callable[..., Path], tmp_path: Path) -> None:
