@@ -17,7 +17,7 @@ from legonn.data.atomic import write_atomic
 from legonn.errors import ConfigError
 from legonn.interface import Interface
 from legonn.module import KINDS
-from legonn.part import Part, before_bridges, check_fits
+from legonn.part import Part, check_fits, in_chain
 from legonn.system import load_part
 from legonn.tokenizer import TextCodec, file_sha256
 
@@ -100,9 +100,15 @@ def adopt_configuration(
         If parts don't fit each other, or the token lists of this training.
     """
     between = parts["bridge"]
-    if between or args.bridges:
-        text = interfaces["text"].tokens
-        parts = {**parts, "encoder": [before_bridges(part, text) for part in parts["encoder"]]}
+    bridged = bool(between or args.bridges)
+    name = str((args.chain_conf or {}).get("encoder_target", ""))
+    encoders = [
+        in_chain(part, interfaces["text"].tokens, bridged=bridged, name=name)
+        if part.writes is not None
+        else part
+        for part in parts["encoder"]
+    ]
+    parts = {**parts, "encoder": encoders}
     _check_tokens(parts, interfaces, source, replaces_source=args.replace_source)
     if args.replace_source:
         _check_replaceable(args, parts["encoder"])
@@ -139,6 +145,7 @@ def _check_tokens(
     replaces_source: bool,
 ) -> None:
     here = "this training (--token_list, --bpemodel)"
+    before = "this training's bridge (--interface_token_lists, --interface_bpemodels)"
     for part in parts["decoder"]:
         if part.reads is not None:
             interfaces["text"].check_fits(
@@ -146,9 +153,17 @@ def _check_tokens(
             )
     for part in parts["encoder"]:
         if part.writes is not None:
-            own = interfaces.get(str(part.network["head"].target))
-            if own is not None:  # if it is missing, that is told when the chain is built
-                part.writes.check_fits(own, writer_name=f"encoder {part.name}", reader_name=here)
+            target = str(part.network["head"].target)
+            if target not in interfaces:
+                raise ConfigError(
+                    f"encoder {part.name} writes {target} before a bridge: give its token list, "
+                    f"--interface_token_lists {target}=tokens.txt (recipes: --interface_listdir)"
+                )
+            part.writes.check_fits(
+                interfaces[target],
+                writer_name=f"encoder {part.name}",
+                reader_name=here if target == "text" else before,
+            )
         assert part.source is not None
         if isinstance(part.source, Sound) or replaces_source:
             continue

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import hashlib
 from collections.abc import Mapping, Sequence
@@ -28,8 +29,8 @@ from legonn.tokenizer import TextCodec
 __all__ = [
     "CONFIG_KEYS",
     "Part",
-    "before_bridges",
     "check_fits",
+    "in_chain",
     "networks",
     "stored",
     "weights_sha256",
@@ -113,19 +114,31 @@ class Part:
         )
 
 
-def before_bridges(encoder: Part, text: Sequence[str]) -> Part:
-    """An encoder in a chain whose decoder writes the tokens `text`, by layers shared, not copied.
+def in_chain(encoder: Part, text: Sequence[str], *, bridged: bool, name: str = "") -> Part:
+    """An encoder in a chain whose decoder writes the tokens `text`; its layers are shared, not copied.
 
-    Trained alone, its targets were called `text`. In a chain that is the name of the decoder's, so where they are other
-    tokens, these are named after their unit: `text_bpe`.
+    In a chain, `text` is the name of the decoder's tokens. Behind an encoder of other ones bridges follow, and what it
+    writes is called `name`, or after its unit, `text_bpe`; without bridges it is `text` that it writes.
     """
     head = encoder.network["head"] if "head" in encoder.network else None
-    if head is None or head.target != "text" or encoder.target.tokens == tuple(text):
+    if head is None:
         return encoder
-    name = f"text_{encoder.target.token_type}"
+    if not bridged:
+        name = "text"
+    elif head.target != "text" or encoder.target.tokens == tuple(text):
+        name = str(head.target)
+    elif name in ("", "text"):
+        name = f"text_{encoder.target.token_type}"
+    if head.target == name:
+        return encoder
+    head = copy.copy(head)
     head.target = name  # type: ignore[assignment]
     options = {**(encoder.config.get("chain_conf") or {}), "encoder_target": name}
-    return dataclasses.replace(encoder, config={**encoder.config, "chain_conf": options})
+    return dataclasses.replace(
+        encoder,
+        network=nn.ModuleDict({**encoder.network, "head": head}),
+        config={**encoder.config, "chain_conf": options},
+    )
 
 
 def stored(network: nn.Module) -> dict[str, Tensor]:

@@ -22,7 +22,7 @@ from legonn.errors import ConfigError
 from legonn.factory import build_chain, sound_of
 from legonn.head import Head
 from legonn.interface import Interface
-from legonn.part import CONFIG_KEYS, Part, before_bridges, bridge_config, check_fits
+from legonn.part import CONFIG_KEYS, Part, bridge_config, check_fits, in_chain
 from legonn.tokenizer import TextCodec, file_sha256
 
 if TYPE_CHECKING:
@@ -154,12 +154,19 @@ class System:
         for left, right in zip(parts[:-1], parts[1:], strict=True):
             for message in check_fits(left, right):
                 warnings.warn(message, stacklevel=3)
-        if between:
-            first = before_bridges(first, last.target.tokens)
+        if first.writes is not None:
+            first = in_chain(first, last.target.tokens, bridged=bool(between))
         parts = [first, *parts[1:]]
-        targets = {
-            head.target: part.target for part in parts[:-1] if (head := _head(part)) is not None
-        }
+        targets: dict[str, TextCodec] = {}
+        for part in parts[:-1]:
+            head = _head(part)
+            if head is None:
+                continue
+            if targets.setdefault(head.target, part.target).tokens != part.target.tokens:
+                raise ConfigError(
+                    f"{part.kind} {part.name} calls its tokens {head.target!r}, and so does a part before it that has "
+                    f"others: train one of them with another name (a bridge's `target`)"
+                )
         reader = last.network
         chain = Chain(
             encoder=first.network["encoder"],  # type: ignore[arg-type]

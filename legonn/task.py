@@ -426,6 +426,7 @@ def _check(args: argparse.Namespace) -> None:
             "normalisation=global needs the training set's statistics: give --feats_stats, which stage 10 wrote, or "
             "take normalisation=utterance"
         )
+    _check_imagined(args)
     check_training(args, chain)
     _check_rate(args)
     wanted = chain.encoder.source
@@ -436,6 +437,19 @@ def _check(args: argparse.Namespace) -> None:
                 f"--encoder {args.encoder} reads {wanted}, but --{option}_data_path_and_name_and_type "
                 f"names {', '.join(given)}"
             )
+
+
+def _check_imagined(args: argparse.Namespace) -> None:
+    """It writes what it reads, so the two lists must be one."""
+    if args.encoder != "imagined":
+        return
+    name = args.chain_conf.get("encoder_target", "text")
+    codecs = _codecs(args)
+    if Interface.of(codecs["src_text"]) != Interface.of(codecs[name]):
+        raise ConfigError(
+            f"an imagined encoder writes the tokens that it reads, but --src_token_list and {name} differ: name the "
+            "same list for both (recipes: --src_token_listdir and --interface_listdir, or --token_listdir)"
+        )
 
 
 def _check_rate(args: argparse.Namespace) -> None:

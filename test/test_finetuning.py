@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -163,6 +164,16 @@ def test_an_encoder_of_other_tokens_stands_before_a_bridge(
     assert best[0].text == best[1].text
     assert best[0].score == pytest.approx(best[1].score, abs=1e-5)
 
+    # Taken out of the chain, it writes `text` again.
+    back = System.compose(encoder=tmp_path / "composed", decoder=speller)
+    back.save(tmp_path / "back")
+    one, other = (
+        s.translate(["unu trei"], beam_size=2)[0].text for s in (back, System.load(speller))
+    )
+    assert (
+        one == other == System.load(tmp_path / "back").translate(["unu trei"], beam_size=2)[0].text
+    )
+
     parts = ["--pretrained_encoder", str(speller), "--pretrained_bridge", str(chain)]
     parts += ["--pretrained_decoder", str(chain)]
     still = ["--optim_conf", "lr=0.0"]
@@ -170,12 +181,33 @@ def test_an_encoder_of_other_tokens_stands_before_a_bridge(
     assert [part.sha256() for part in tuned.parts()] == [part.sha256() for part in again.parts()]
 
 
+def test_a_part_is_as_it_was_after_it_was_joined(
+    train: Callable[..., Path], speller: Path, corpus: Any, tmp_path: Path
+) -> None:
+    chain = System.load(train(tmp_path / "chain", *bridged(corpus, "small"))).parts()
+    alone = System.load(speller)
+    encoder = alone.parts()[0]
+    for _ in range(2):
+        assert System.join([encoder, *chain[1:]]).between.keys() == {"text_bpe"}
+    assert alone.chain.interface_targets() == ["text"]
+    again = dataclasses.replace(chain[1], reads=chain[1].writes)
+    shorter = dataclasses.replace(encoder, target=chain[1].target, writes=chain[1].writes)
+    assert System.join([shorter, again, chain[2]]).between == {}
+    assert encoder.writes is not None
+    other = dataclasses.replace(chain[1], writes=encoder.writes, target=encoder.target)
+    with pytest.raises(ConfigError, match="calls its tokens 'text', and so does a part before it"):
+        System.join([shorter, dataclasses.replace(other, reads=shorter.writes), chain[1], chain[2]])
+
+
 def test_an_encoder_before_a_bridge_writes_what_the_bridge_reads(
     train: Callable[..., Path], speller: Path, corpus: Any, tmp_path: Path
 ) -> None:
     pretrained = ["--pretrained_encoder", str(speller)]
-    with pytest.raises(InterfaceMismatch, match="encoder .*exp does not fit this training"):
+    with pytest.raises(InterfaceMismatch, match="exp does not fit this training's bridge"):
         train(tmp_path / "x", *bridged(corpus, "src"), *pretrained)
+    bridge = ["--bridges", "[{width: 16, heads: 2, feedforward: 16}]"]
+    with pytest.raises(ConfigError, match="writes text_bpe before a bridge: give its token list"):
+        train(tmp_path / "x", *pretrained, *bridge)
     lists = bridged(corpus, "small")
     at = lists.index("--interface_token_lists")
     with pytest.raises(ConfigError, match="text_bpe has no --interface_token_lists text_bpe"):

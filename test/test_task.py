@@ -112,6 +112,12 @@ def test_positions_per_token_reach_the_contract(
     settings |= {"encoder": "imagined", "encoder_conf": drawn}
     (tmp_path / "imagined.yaml").write_text(yaml.safe_dump(settings), encoding="utf-8")
     imagined = ["--config", str(tmp_path / "imagined.yaml"), *options[2:]]
+    with pytest.raises(
+        ConfigError, match="writes the tokens that it reads, but --src_token_list and text"
+    ):
+        train(tmp_path / "two", *shapes, *valid, *imagined)
+    for option, end in (("--src_token_list", "txt"), ("--src_bpemodel", "model")):
+        imagined += [option, f"{corpus.folder / 'tgt'}.{end}"]
     folder = train(tmp_path / "imagined", *shapes, *valid, *imagined)
     wide = (low / 2, middle, high * 2)
     assert Interface.load(folder / "interface.yaml").positions_per_token == wide

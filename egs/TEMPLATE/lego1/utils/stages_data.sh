@@ -178,8 +178,8 @@ stage_tokens() {
     else
         own_list "${own_tgt_list}" "${tgt_nbpe}" "${tgt_text}"
     fi
-    for file in tokens.txt bpe.model; do
-        [ -z "${interface_listdir}" ] || need "${interface_listdir}/${file}" "--interface_listdir: ${remedy}"
+    for file in ${interface_files[@]+"${interface_files[@]}"}; do
+        need "${file}" "--interface_listdir: ${remedy}"
     done
     # shellcheck disable=SC2086
     hears || check_list "${src_list}" "${src_file}" ${all_sets}

@@ -7,6 +7,9 @@ need_training_data() {
     local file
     for file in "${training_texts[@]}"; do need "${file}" "run stages 1 to 4"; done
     for file in "${list_files[@]}"; do need "${file}" "run stage 5"; done
+    for file in ${interface_files[@]+"${interface_files[@]}"}; do
+        need "${file}" "--interface_listdir names a finished token list"
+    done
     need "${lego_config}" "--lego_config names a YAML file"
 }
 
@@ -166,7 +169,7 @@ stage_train() {
     need "${lego_stats_dir}/.done" "run stage 10"
     key="lego_args=${lego_args}"$'\n'$(settings "${lego_config}")$'\n'
     key+=$(
-        sums "${training_texts[@]}" "${list_files[@]}"
+        sums "${training_texts[@]}" "${list_files[@]}" ${interface_files[@]+"${interface_files[@]}"}
         prepared_sums "${train_set}" "${valid_set}"
     )
     [ -z "${freeze}" ] || key+=$'\n'"freeze=${freeze}"
