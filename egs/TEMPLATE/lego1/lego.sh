@@ -258,14 +258,16 @@ hears || task_options+=(
 )
 
 interface_files=()
-[ -z "${interface_listdir}" ] || interface_files=("${interface_listdir}/tokens.txt" "${interface_listdir}/bpe.model")
-[ -z "${interface_listdir}" ] || task_options+=(
-    --interface_token_lists "text_bpe=${interface_files[0]}"
-    --interface_bpemodels "text_bpe=${interface_files[1]}"
-    --chain_conf encoder_target=text_bpe
-    --train_data_path_and_name_and_type "${training_texts[1]},text_bpe,text"
-    --valid_data_path_and_name_and_type "${training_texts[3]},text_bpe,text"
-)
+if [ -n "${interface_listdir}" ]; then
+    interface_files=("${interface_listdir}/tokens.txt" "${interface_listdir}/bpe.model")
+    task_options+=(
+        --interface_token_lists "text_bpe=${interface_files[0]}"
+        --interface_bpemodels "text_bpe=${interface_files[1]}"
+        --chain_conf encoder_target=text_bpe
+        --train_data_path_and_name_and_type "${training_texts[1]},text_bpe,text"
+        --valid_data_path_and_name_and_type "${training_texts[3]},text_bpe,text"
+    )
+fi
 
 parts=()
 system_options=()

@@ -158,9 +158,16 @@ check_list() { # check_list FOLDER FILE_NAME SET ...: warn of what a list lacks 
     "${python}" -m legonn.bin.tokenlist --output "${folder}" --check_text "${texts[@]}"
 }
 
+need_interface_list() {
+    local file
+    for file in ${interface_files[@]+"${interface_files[@]}"}; do
+        need "${file}" "--interface_listdir: it names a finished token list"
+    done
+}
+
 stage_tokens() {
     local src_text=${raw}/${train_set}/${src_file} tgt_text=${raw}/${train_set}/${tgt_file}
-    local both=("${src_text}" "${tgt_text}") remedy="it names a finished token list" file
+    local both=("${src_text}" "${tgt_text}") remedy="it names a finished token list"
     need "${raw}/${train_set}/.done" "run stage 4"
     if hears; then
         ! "${joint_tokens}" || die "--joint_tokens: speech has no tokens; drop it"
@@ -178,9 +185,7 @@ stage_tokens() {
     else
         own_list "${own_tgt_list}" "${tgt_nbpe}" "${tgt_text}"
     fi
-    for file in ${interface_files[@]+"${interface_files[@]}"}; do
-        need "${file}" "--interface_listdir: ${remedy}"
-    done
+    need_interface_list
     # shellcheck disable=SC2086
     hears || check_list "${src_list}" "${src_file}" ${all_sets}
     # shellcheck disable=SC2086

@@ -7,9 +7,7 @@ need_training_data() {
     local file
     for file in "${training_texts[@]}"; do need "${file}" "run stages 1 to 4"; done
     for file in "${list_files[@]}"; do need "${file}" "run stage 5"; done
-    for file in ${interface_files[@]+"${interface_files[@]}"}; do
-        need "${file}" "--interface_listdir names a finished token list"
-    done
+    need_interface_list
     need "${lego_config}" "--lego_config names a YAML file"
 }
 
