@@ -25,7 +25,7 @@ examples:
   legonn score --hyp exp/lego/decode/test/text --ref data/test/text.tc.en
   legonn score --hyp lego.txt --ref ref.txt --compare plain=plain.txt --metric bleu,exact
   legonn score --hyp exp/asr/decode/test/text --ref data/test/text.tc.en --metric wer,cer \\
-      --utt2spk data/test/utt2spk --alignments errors.txt
+      --utt2spk data/test/utt2spk --alignments errors.txt --train_text data/train/text.tc.en
 """
 
 
@@ -86,6 +86,11 @@ def add_error_options(group: argparse._ArgumentGroup) -> None:
         help="what both texts go through before wer and cer, and no other metric: basic (NFKC, lower case, "
         "punctuation removed but for apostrophes inside words, hyphens to blanks, white space collapsed, format "
         "characters that nobody sees removed) or none (white space collapsed only) (default: %(default)s)",
+    )
+    add(
+        "--train_text",
+        metavar="F",
+        help="show what share of the words is wrong, by how often this text, of training, has the word",
     )
     add("--alignments", metavar="F", help="write --hyp's word errors here: confusions, utterances")
     add(
@@ -148,6 +153,11 @@ def main(argv: Sequence[str] | None = None) -> int:
             raise DataError(f"group {group}: {error}") from error
     errors = find_errors(pairs, args.normaliser) if args.alignments or "wer" in names else None
     listing = errors.to_text(worst=args.worst) if errors and args.alignments else ""
+    rare = (
+        show_rare(pairs, [args.system_name or args.hyp, *baselines], args)
+        if args.train_text
+        else ""
+    )
     if args.results:
         add_results(args.results, scores)
     if args.output:
@@ -160,6 +170,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     print(render_table(scores))
     if errors and "wer" in names:
         print(errors.summary())
+    if rare:
+        print(rare)
     return 0
 
 
@@ -194,6 +206,20 @@ def find_errors(pairs: Pairs, normaliser: str) -> Alignments:
 
     names = pairs.ids or numbered_ids("line", len(pairs.refs))
     return align_words(hyps=pairs.systems[0], refs=pairs.refs, names=names, normaliser=normaliser)
+
+
+def show_rare(pairs: Pairs, names: Sequence[str], args: argparse.Namespace) -> str:
+    """A table: how much of the rare and of the frequent words each system got wrong."""
+    from legonn.scoring import by_frequency, count_words, read_pairs
+    from legonn.scoring.table import align
+
+    texts = read_pairs(ref=args.train_text, hyps=[], format=args.format).refs
+    counts = count_words(texts, normaliser=args.normaliser)
+    bands = by_frequency(
+        refs=pairs.refs, systems=pairs.systems, counts=counts, normaliser=args.normaliser
+    )
+    header = ["times in training", "words", *(f"{name}, % wrong" for name in names)]
+    return align([header, *([band.label, str(band.words), *band.shares()] for band in bands)])
 
 
 def split_name(text: str) -> tuple[str, str]:

@@ -1,6 +1,7 @@
 """Scores of translations and transcripts: metrics, intervals, significance, and the file that gathers them."""
 
 from legonn.scoring.alignments import Alignments, align_words
+from legonn.scoring.frequency import Band, by_frequency, count_words
 from legonn.scoring.measure import Baseline, Labels, measure
 from legonn.scoring.metrics import METRICS, Metric, get_metrics
 from legonn.scoring.normalise import NORMALISERS
@@ -13,6 +14,7 @@ __all__ = [
     "METRICS",
     "NORMALISERS",
     "Alignments",
+    "Band",
     "Baseline",
     "Labels",
     "Metric",
@@ -20,6 +22,8 @@ __all__ = [
     "Score",
     "add_results",
     "align_words",
+    "by_frequency",
+    "count_words",
     "get_metrics",
     "measure",
     "read_groups",

@@ -47,6 +47,16 @@ def test_the_default_metrics(here: Path, capsys: pytest.CaptureFixture[str]) -> 
     assert [line.split()[0] for line in rows] == ["BLEU", "chrF2", "TER"]
 
 
+def test_errors_by_frequency_in_training(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (here / "train").write_text("utt-7 a cat is a cat\nutt-8 a man on the bench on a sofa\n")
+    main("--hyp hyp --ref ref --metric wer --compare no=plain --train_text train".split())
+    header, *bands = capsys.readouterr().out.splitlines()[-6:]
+    assert header.split("  ")[0] == "times in training"
+    assert header.split()[3:] == ["words", "hyp,", "%", "wrong", "no,", "%", "wrong"]
+    assert bands[0].split() == ["0", "7", "0.0", "100.0"]  # sitting two dogs run in snow sleeps
+    assert bands[1].split()[:3] == ["1", "to", "2"]
+
+
 def test_a_comparison_in_the_output(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     compare = ["--compare", "base=plain", "hyp"]
     main(["--hyp", "hyp", "--ref", "ref", "--metric", "exact", "--output", "out/s.json", *compare])
