@@ -127,8 +127,9 @@ def test_no_caption_of_a_lent_decoder_is_the_others(multi30k: Any, experiment: s
             assert lines.get(step.get("pretrained_bridge", ""), theirs) == theirs
             assert step["token_listdir"].endswith(f"_{theirs[0]}-{theirs[-1]}")
             borrowed.add((len(mine), len(theirs)))
-    curve = {(1000, 24000), (2000, 24000), (10000, 19000)} if experiment == "E5" else set()
-    assert borrowed == {(2500 if experiment == "E6" else 5000, 24000), *curve}
+    curve = {(1000, 24000), (2000, 24000), (5000, 24000), (10000, 19000)}
+    spoken = {(1250, 24000), (2500, 24000)}
+    assert borrowed == {"E4": {(5000, 24000)}, "E5": curve, "E6": spoken}[experiment]
 
 
 def test_quick_is_tiny_and_stays_out_of_the_results(multi30k: Any) -> None:

@@ -15,9 +15,9 @@
 #       lent to all seeds of French; and with one of the same English, learned without any German
 #   E5  E4 fine-tuned; German's encoder with French tokens; and E4 and E5 for 1,000, 2,000 and 10,000 pairs, with the
 #       first seed
-#   E6  English captions spoken (synthetic), 2.4 hours, with E4's German-English decoder; and fine-tuned; the same with
-#       a listener that writes 300 pieces and a bridge, of text, from them to the decoder's tokens; and average pooling in
-#       place of the length controller, with the first seed
+#   E6  English captions spoken (synthetic), with German-English decoders, untouched and fine-tuned: 1.2 hours and a list of
+#       300 pieces; with the first seed 2.4 hours, and a bridge of text from the pieces to E4's decoder; 2.4 hours and E4's
+#       list; and average pooling in place of the length controller, with the first seed
 #   E9  ingestors: BeamConv, and a receptive field of 3, with the first seed
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"
@@ -211,31 +211,56 @@ e6() {
         "${spoken[@]}" --compare_with "${expdir}/compose_spoken2500_s${first}_donor$(lent 5000)/decode_speech"
 }
 
-# A listener that writes 300 pieces, and a bridge, of text, from them to the decoder's tokens.
+# Listeners that write 300 pieces. The German-English decoder that they borrow is over these pieces, too, or a bridge, made of
+# text, leads from them to the tokens of the one that French borrows.
+declare -A spoken_captions=([1250]=27751-29000 [2500]=26501-29000)
+
 pieces() {
-    local seed list lender baseline text spoken=(--src_modality speech --train_pairs 26501-29000) speeds="0.9 1.0 1.1"
-    lender=${expdir}/donor$(lent 5000)
-    text=${donor_pairs[5000]}
+    local list text=${donor_pairs[5000]}
     list=data/en_token_list/bpe_unigram300_${text}
     recipe E6 pieces --train_pairs "${text}" --nbpe 300 --token_listdir "" --stop_stage 5
-    train E6 bridge bridge24000 conf/tuning/train_bridge.yaml "${first}" --src_lang en --train_pairs "${text}" \
-        --token_listdir "data/en_token_list/bpe_unigram2000_${text}" --src_token_listdir "${list}" \
-        --interface_listdir "${list}" --pretrained_decoder "${lender}" --freeze decoder --stop_stage 11
+    train E6 "De-En,pieces,${text#1-}" "donor${text#1-}_pieces" conf/tuning/train_donor_pieces.yaml "${first}" \
+        --train_pairs "${text}" --token_listdir "${list}"
+    local seed
     for seed in ${seeds}; do
-        baseline=${expdir}/spoken2500_hybrid_pieces_s${seed}/decode_speech
-        train E6 hybrid,pieces,2500 spoken2500_hybrid_pieces conf/tuning/train_speech_hybrid_pieces.yaml "${seed}" \
-            "${spoken[@]}" --speed_perturb_factors "${speeds}" --token_listdir "${list}"
-        train E6 English-ASR,pieces,2500 spoken2500_pieces conf/tuning/train_speech_pieces.yaml "${seed}" \
-            "${spoken[@]}" --speed_perturb_factors "${speeds}" --token_listdir "${list}" --compare_with "${baseline}"
-        swap E6 ASR-encoder,pieces+bridge+De-En-decoder,2500 "spoken2500_pieces_s${seed}" "donor$(lent 5000)" "${seed}" \
-            "${spoken[@]}" --token_listdir "data/en_token_list/bpe_unigram2000_${text}" \
-            --pretrained_bridge "${expdir}/bridge24000_s${first}" --compare_with "${baseline}"
-        train E6 ASR-encoder,pieces+bridge+De-En-decoder,fine-tuned,2500 spoken2500_bridge_finetuned \
-            conf/tuning/train_speech_bridge.yaml "${seed}" "${spoken[@]}" --speed_perturb_factors "${speeds}" \
-            --token_listdir "data/en_token_list/bpe_unigram2000_${text}" --interface_listdir "${list}" \
-            --pretrained_encoder "${expdir}/spoken2500_pieces_s${seed}" --pretrained_decoder "${lender}" \
-            --pretrained_bridge "${expdir}/bridge24000_s${first}" --compare_with "${baseline}"
+        listen_for_pieces 1250 "${seed}" "${list}"
     done
+    listen_for_pieces 2500 "${first}" "${list}"
+    bridge_from_pieces "${text}" "${list}"
+}
+
+listen_for_pieces() { # listen_for_pieces CAPTIONS SEED LIST: a baseline, a listener; its decoder, and the borrowed one
+    local captions=$1 seed=$2 list=$3 tag=spoken$1 baseline data lender
+    lender=donor${donor_pairs[5000]#1-}_pieces_s${first}
+    data=(--src_modality speech --train_pairs "${spoken_captions[$1]}" --token_listdir "${list}"
+        --speed_perturb_factors "0.9 1.0 1.1")
+    baseline=(--compare_with "${expdir}/${tag}_hybrid_pieces_s${seed}/decode_speech")
+    train E6 "hybrid,pieces,${captions}" "${tag}_hybrid_pieces" conf/tuning/train_speech_hybrid_pieces.yaml "${seed}" "${data[@]}"
+    train E6 "English-ASR,pieces,${captions}" "${tag}_pieces" conf/tuning/train_speech_pieces.yaml "${seed}" "${data[@]}" \
+        "${baseline[@]}"
+    train E6 "English-ASR,pieces,CTC-greedy,${captions}" "${tag}_pieces" conf/tuning/train_speech_pieces.yaml "${seed}" \
+        "${data[@]}" "${greedy[@]}"
+    swap E6 "ASR-encoder,pieces+De-En-decoder,${captions}" "${tag}_pieces_s${seed}" "${lender}" "${seed}" "${data[@]}" \
+        "${baseline[@]}"
+    train E6 "ASR-encoder,pieces+De-En-decoder,fine-tuned,${captions}" "${tag}_pieces_finetuned" \
+        conf/tuning/train_speech_pieces_finetune.yaml "${seed}" "${data[@]}" "${baseline[@]}" \
+        --pretrained_encoder "${expdir}/${tag}_pieces_s${seed}" --pretrained_decoder "${expdir}/${lender}"
+}
+
+bridge_from_pieces() { # bridge_from_pieces PAIRS LIST: of the text PAIRS, behind the first seed's listener of 2,500 captions
+    local text=$1 list=$2 lender=${expdir}/donor${1#1-}_s${first} bridge=${expdir}/bridge${1#1-}_s${first}
+    local tokens=data/en_token_list/bpe_unigram2000_${text} baseline spoken
+    train E6 bridge "bridge${text#1-}" conf/tuning/train_bridge.yaml "${first}" --src_lang en --train_pairs "${text}" \
+        --token_listdir "${tokens}" --src_token_listdir "${list}" --interface_listdir "${list}" \
+        --pretrained_decoder "${lender}" --freeze decoder --stop_stage 11
+    spoken=(--src_modality speech --train_pairs "${spoken_captions[2500]}" --token_listdir "${tokens}")
+    baseline=(--compare_with "${expdir}/spoken2500_hybrid_pieces_s${first}/decode_speech")
+    swap E6 ASR-encoder,pieces+bridge+De-En-decoder,2500 "spoken2500_pieces_s${first}" "donor${text#1-}_s${first}" "${first}" \
+        "${spoken[@]}" --pretrained_bridge "${bridge}" "${baseline[@]}"
+    train E6 ASR-encoder,pieces+bridge+De-En-decoder,fine-tuned,2500 spoken2500_bridge_finetuned \
+        conf/tuning/train_speech_bridge.yaml "${first}" "${spoken[@]}" --speed_perturb_factors "0.9 1.0 1.1" \
+        --interface_listdir "${list}" --pretrained_encoder "${expdir}/spoken2500_pieces_s${first}" \
+        --pretrained_decoder "${lender}" --pretrained_bridge "${bridge}" "${baseline[@]}"
 }
 
 e9() {
