@@ -51,6 +51,7 @@ swap_seeds() { # swap_seeds EXPERIMENT SYSTEM NAME DECODING OPTION ...: each see
 plain=(--inference_config conf/decode_attention.yaml)
 greedy=(--stage 12 --inference_config conf/tuning/decode_ctc_greedy.yaml)
 alone=(--stage 12 --inference_config conf/tuning/decode_decoder_alone.yaml)
+borrowed=(--inference_config conf/tuning/decode_speech_borrowed.yaml)
 
 german() { # German and its baseline, all seeds
     local seed
@@ -241,9 +242,9 @@ listen_for_pieces() { # listen_for_pieces CAPTIONS SEED LIST: a baseline, a list
     train E6 "English-ASR,pieces,CTC-greedy,${captions}" "${tag}_pieces" conf/tuning/train_speech_pieces.yaml "${seed}" \
         "${data[@]}" "${greedy[@]}"
     swap E6 "ASR-encoder,pieces+De-En-decoder,${captions}" "${tag}_pieces_s${seed}" "${lender}" "${seed}" "${data[@]}" \
-        "${baseline[@]}"
+        "${borrowed[@]}" "${baseline[@]}"
     train E6 "ASR-encoder,pieces+De-En-decoder,fine-tuned,${captions}" "${tag}_pieces_finetuned" \
-        conf/tuning/train_speech_pieces_finetune.yaml "${seed}" "${data[@]}" "${baseline[@]}" \
+        conf/tuning/train_speech_pieces_finetune.yaml "${seed}" "${data[@]}" "${borrowed[@]}" "${baseline[@]}" \
         --pretrained_encoder "${expdir}/${tag}_pieces_s${seed}" --pretrained_decoder "${expdir}/${lender}"
 }
 
