@@ -93,6 +93,18 @@ class LegoEncoder(AbsEncoder):
         self.width = width
         self.source = str(front_end.source)
 
+    def around(self, control: LengthController) -> LegoEncoder:
+        """The same layers, shared, on either side of another length controller."""
+        other = LegoEncoder(
+            front_end=self.front_end,
+            before=self.before,
+            length_control=control,
+            after=self.after,
+            width=self.width,
+        )
+        other.norm = self.norm
+        return other.train(self.training)
+
     @property
     def needs_statistics(self) -> bool:
         """Whether its front end normalises by those of a training set."""

@@ -17,7 +17,7 @@ from legonn.data.atomic import write_atomic
 from legonn.errors import ConfigError
 from legonn.interface import Interface
 from legonn.module import KINDS
-from legonn.part import Part, check_fits, in_chain
+from legonn.part import Part, check_fits, in_chain, lent
 from legonn.system import load_part
 from legonn.tokenizer import TextCodec, file_sha256
 
@@ -66,10 +66,13 @@ def kind_of(parameter: str) -> str:
 
 def pretrained_parts(args: argparse.Namespace) -> dict[str, list[Part]]:
     """Read what --pretrained_encoder, --pretrained_bridge and --pretrained_decoder name, by kind."""
-    return {
+    parts = {
         kind: [load_part(spec, kind) for spec in _list(getattr(args, f"pretrained_{kind}"))]
         for kind in KINDS
     }
+    if args.system == "lego":
+        parts["encoder"] = [lent(part) for part in parts["encoder"]]
+    return parts
 
 
 def _list(value: str | Sequence[str] | None) -> list[str]:

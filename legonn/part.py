@@ -24,6 +24,7 @@ from legonn.factory import (
     parse,
 )
 from legonn.interface import Interface
+from legonn.length_control import LengthController
 from legonn.tokenizer import TextCodec
 
 __all__ = [
@@ -31,6 +32,7 @@ __all__ = [
     "Part",
     "check_fits",
     "in_chain",
+    "lent",
     "networks",
     "stored",
     "weights_sha256",
@@ -61,6 +63,8 @@ class Part:
         `ingestor` and `decoder`.
     reads, writes : Interface or None
         The marginals on either side. Both are None for the parts of a plain encoder-decoder.
+    lends : Interface or None
+        What the encoder of a hybrid encoder-decoder writes when it is lent to a chain, see `lent`.
     source : TextCodec or Sound or None
         What an encoder reads.
     target : TextCodec
@@ -76,6 +80,7 @@ class Part:
     target: TextCodec
     reads: Interface | None = None
     writes: Interface | None = None
+    lends: Interface | None = None
     source: TextCodec | Sound | None = None
     provenance: Mapping[str, Any] = field(default_factory=dict)
 
@@ -112,6 +117,31 @@ class Part:
         return dataclasses.replace(
             self, writes=writes, config={**self.config, "encoder_conf": options}
         )
+
+
+def lent(encoder: Part) -> Part:
+    """The encoder of a hybrid encoder-decoder as one of a chain *(ours)*; any other as it is. Layers are shared.
+
+    Its CTC, which only helped training and search, becomes an interface, with a position for each of its states: the
+    length controller that it never had passes them on.
+    """
+    if encoder.lends is None:
+        return encoder
+    network = cast(LegoEncoder, encoder.network["encoder"])
+    plain: dict[str, Any] = {"ratio": 1.0, "query": "pooling"}
+    sizes = {"width": network.output_size(), "heads": 1, "feedforward": 1}
+    control = LengthController(**plain, **sizes, dropout=0.0, attention_dropout=0.0)
+    options = encoder.config.get("encoder_conf") or {}
+    return dataclasses.replace(
+        encoder,
+        writes=encoder.lends,
+        lends=None,
+        network=nn.ModuleDict({**encoder.network, "encoder": network.around(control)}),
+        config={
+            **encoder.config,
+            "encoder_conf": {**options, "length_query": "pooling", "length_ratio": 1.0},
+        },
+    )
 
 
 def in_chain(encoder: Part, text: Sequence[str], *, bridged: bool, name: str = "") -> Part:

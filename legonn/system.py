@@ -22,7 +22,7 @@ from legonn.errors import ConfigError
 from legonn.factory import build_chain, sound_of
 from legonn.head import Head
 from legonn.interface import Interface
-from legonn.part import CONFIG_KEYS, Part, bridge_config, check_fits, in_chain
+from legonn.part import CONFIG_KEYS, Part, bridge_config, check_fits, in_chain, lent
 from legonn.tokenizer import TextCodec, file_sha256
 
 if TYPE_CHECKING:
@@ -150,6 +150,8 @@ class System:
     @classmethod
     def join(cls, parts: Sequence[Part]) -> System:
         """As `compose`, of parts in the order of the chain."""
+        if parts[1].reads is not None:
+            parts = [lent(parts[0]), *parts[1:]]
         first, *between, last = parts
         for left, right in zip(parts[:-1], parts[1:], strict=True):
             for message in check_fits(left, right):
@@ -204,6 +206,7 @@ class System:
             config=_only(self.config, CONFIG_KEYS["encoder"]),
             network=_modules(writer),
             writes=crossing[0] if modular else None,
+            lends=self.interface if chain.head is not None and not modular else None,
             source=self.source,
             target=codecs[0] if modular else self.target,
             **about,

@@ -55,6 +55,38 @@ def test_each_part_has_its_learning_rate(chain_config: Callable[..., dict[str, A
     assert len(fewer[0]["params"]) == len(groups[0]["params"]) - 1
 
 
+def test_a_hybrids_encoder_is_lent_to_a_chain(
+    train: Callable[..., Path], experiment: Path, tmp_path: Path
+) -> None:
+    hybrid = train(tmp_path / "hybrid", "--system", "hybrid", "--max_epoch", "1")
+    own, joined = System.load(hybrid), System.compose(encoder=hybrid, decoder=experiment)
+    assert System.compose(encoder=hybrid, decoder=hybrid).config["system"] == "hybrid"
+    assert joined.parts()[0].parameters() == own.parts()[0].parameters()
+    tokens, lengths = torch.tensor([[2, 3, 4], [3, 2, 0]]), torch.tensor([3, 2])
+    crossing = [ctc(system, tokens, lengths) for system in (own, joined)]
+    assert len(crossing[0]) == 5
+    torch.testing.assert_close(*crossing)
+
+    joined.save(tmp_path / "joined")
+    assert torch.equal(ctc(System.load(tmp_path / "joined"), tokens, lengths), crossing[1])
+    tuned = train(
+        tmp_path / "tuned",
+        *("--pretrained_encoder", str(hybrid), "--pretrained_decoder", str(experiment)),
+        *("--freeze", "encoder", "--max_epoch", "1"),
+    )
+    assert torch.equal(ctc(System.load(tuned), tokens, lengths), crossing[1])
+
+
+def ctc(system: System, tokens: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:
+    """The log-probabilities that the head of a system gives to (B, T) source ids: (N, V), N = lengths.sum()."""
+    chain = system.chain
+    assert chain.head is not None
+    with torch.no_grad():
+        states, lengths, _ = chain.encoder(tokens, lengths)
+        log_probs = chain.head(states, lengths).log_probs
+    return torch.cat([row[:length] for row, length in zip(log_probs, lengths, strict=True)])
+
+
 @pytest.mark.parametrize(
     ("factors", "message"),
     [

@@ -16,8 +16,9 @@
 #   E5  E4 fine-tuned; German's encoder with French tokens; and E4 and E5 for 1,000, 2,000 and 10,000 pairs, with the
 #       first seed
 #   E6  English captions spoken (synthetic), with German-English decoders, untouched and fine-tuned: 1.2 hours and a list of
-#       300 pieces; with the first seed 2.4 hours, and a bridge of text from the pieces to E4's decoder; 2.4 hours and E4's
-#       list; and average pooling in place of the length controller, with the first seed
+#       300 pieces, behind LegoNN's encoder and behind the baseline's own. With the first seed: 2.4 hours of that; a bridge
+#       of text from the pieces to E4's decoder. 2.4 hours and E4's list; and average pooling in place of the length
+#       controller, with the first seed
 #   E9  ingestors: BeamConv, and a receptive field of 3, with the first seed
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"
@@ -51,6 +52,7 @@ swap_seeds() { # swap_seeds EXPERIMENT SYSTEM NAME DECODING OPTION ...: each see
 plain=(--inference_config conf/decode_attention.yaml)
 greedy=(--stage 12 --inference_config conf/tuning/decode_ctc_greedy.yaml)
 alone=(--stage 12 --inference_config conf/tuning/decode_decoder_alone.yaml)
+spelled=(--inference_config conf/tuning/decode_speech_pieces.yaml)
 borrowed=(--inference_config conf/tuning/decode_speech_borrowed.yaml)
 
 german() { # German and its baseline, all seeds
@@ -230,22 +232,27 @@ pieces() {
     bridge_from_pieces "${text}" "${list}"
 }
 
-listen_for_pieces() { # listen_for_pieces CAPTIONS SEED LIST: a baseline, a listener; its decoder, and the borrowed one
-    local captions=$1 seed=$2 list=$3 tag=spoken$1 baseline data lender
+listen_for_pieces() { # listen_for_pieces CAPTIONS SEED LIST: a baseline, a listener; own decoders, and the borrowed one
+    local captions=$1 seed=$2 list=$3 tag=spoken$1 baseline data lender encoder name
     lender=donor${donor_pairs[5000]#1-}_pieces_s${first}
     data=(--src_modality speech --train_pairs "${spoken_captions[$1]}" --token_listdir "${list}"
         --speed_perturb_factors "0.9 1.0 1.1")
-    baseline=(--compare_with "${expdir}/${tag}_hybrid_pieces_s${seed}/decode_speech")
-    train E6 "hybrid,pieces,${captions}" "${tag}_hybrid_pieces" conf/tuning/train_speech_hybrid_pieces.yaml "${seed}" "${data[@]}"
+    baseline=(--compare_with "${expdir}/${tag}_hybrid_pieces_s${seed}/decode_speech_pieces")
+    train E6 "hybrid,pieces,${captions}" "${tag}_hybrid_pieces" conf/tuning/train_speech_hybrid_pieces.yaml "${seed}" \
+        "${data[@]}" "${spelled[@]}"
     train E6 "English-ASR,pieces,${captions}" "${tag}_pieces" conf/tuning/train_speech_pieces.yaml "${seed}" "${data[@]}" \
         "${baseline[@]}"
     train E6 "English-ASR,pieces,CTC-greedy,${captions}" "${tag}_pieces" conf/tuning/train_speech_pieces.yaml "${seed}" \
         "${data[@]}" "${greedy[@]}"
-    swap E6 "ASR-encoder,pieces+De-En-decoder,${captions}" "${tag}_pieces_s${seed}" "${lender}" "${seed}" "${data[@]}" \
-        "${borrowed[@]}" "${baseline[@]}"
-    train E6 "ASR-encoder,pieces+De-En-decoder,fine-tuned,${captions}" "${tag}_pieces_finetuned" \
-        conf/tuning/train_speech_pieces_finetune.yaml "${seed}" "${data[@]}" "${borrowed[@]}" "${baseline[@]}" \
-        --pretrained_encoder "${expdir}/${tag}_pieces_s${seed}" --pretrained_decoder "${expdir}/${lender}"
+    for encoder in hybrid_pieces pieces; do
+        name=ASR-encoder,pieces
+        [ "${encoder}" = pieces ] || name=hybrid-encoder,pieces
+        swap E6 "${name}+De-En-decoder,${captions}" "${tag}_${encoder}_s${seed}" "${lender}" "${seed}" "${data[@]}" \
+            "${borrowed[@]}" "${baseline[@]}"
+        train E6 "${name}+De-En-decoder,fine-tuned,${captions}" "${tag}_${encoder}_finetuned" \
+            conf/tuning/train_speech_pieces_finetune.yaml "${seed}" "${data[@]}" "${borrowed[@]}" "${baseline[@]}" \
+            --pretrained_encoder "${expdir}/${tag}_${encoder}_s${seed}" --pretrained_decoder "${expdir}/${lender}"
+    done
 }
 
 bridge_from_pieces() { # bridge_from_pieces PAIRS LIST: of the text PAIRS, behind the first seed's listener of 2,500 captions
@@ -255,7 +262,7 @@ bridge_from_pieces() { # bridge_from_pieces PAIRS LIST: of the text PAIRS, behin
         --token_listdir "${tokens}" --src_token_listdir "${list}" --interface_listdir "${list}" \
         --pretrained_decoder "${lender}" --freeze decoder --stop_stage 11
     spoken=(--src_modality speech --train_pairs "${spoken_captions[2500]}" --token_listdir "${tokens}")
-    baseline=(--compare_with "${expdir}/spoken2500_hybrid_pieces_s${first}/decode_speech")
+    baseline=(--compare_with "${expdir}/spoken2500_hybrid_pieces_s${first}/decode_speech_pieces")
     swap E6 ASR-encoder,pieces+bridge+De-En-decoder,2500 "spoken2500_pieces_s${first}" "donor${text#1-}_s${first}" "${first}" \
         "${spoken[@]}" --pretrained_bridge "${bridge}" "${baseline[@]}"
     train E6 ASR-encoder,pieces+bridge+De-En-decoder,fine-tuned,2500 spoken2500_bridge_finetuned \
