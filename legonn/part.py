@@ -128,9 +128,15 @@ def lent(encoder: Part) -> Part:
     if encoder.lends is None:
         return encoder
     network = cast(LegoEncoder, encoder.network["encoder"])
-    plain: dict[str, Any] = {"ratio": 1.0, "query": "pooling"}
-    sizes = {"width": network.output_size(), "heads": 1, "feedforward": 1}
-    control = LengthController(**plain, **sizes, dropout=0.0, attention_dropout=0.0)
+    control = LengthController(
+        width=network.output_size(),
+        heads=1,
+        feedforward=1,
+        ratio=1.0,
+        query="pooling",
+        dropout=0.0,
+        attention_dropout=0.0,
+    )
     options = encoder.config.get("encoder_conf") or {}
     return dataclasses.replace(
         encoder,

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from legonn import System
+from legonn.system import load_part
 
 MODULES = Path(__file__).resolve().parents[2] / "egs/multi30k/lego1/modules"
 CAPTIONS = {
@@ -36,6 +37,13 @@ def test_two_encoders_share_a_decoder(language: str) -> None:
     assert [hypothesis.text for hypothesis in found] == list(CAPTIONS[language].values())
 
 
+def test_a_decoder_reads_the_pieces_that_listeners_write() -> None:
+    part = load_part(MODULES / "de_en_pieces_decoder", "decoder")
+    assert part.reads is not None
+    assert (len(part.reads.tokens), part.reads.unit, part.parameters()) == (300, "bpe", 1_905_420)
+    assert part.sha256().startswith("9d044d5ba1f2")
+
+
 def test_they_are_small_enough_for_a_repository() -> None:
     sizes = {path: path.stat().st_size for path in MODULES.rglob("*") if path.is_file()}
-    assert len(sizes) == 19 and max(sizes.values()) < 5 * 2**20
+    assert len(sizes) == 24 and max(sizes.values()) < 5 * 2**20
