@@ -66,7 +66,7 @@ def by_frequency(
     refs : sequence of str
         N of them.
     systems : sequence of sequence of str
-        Each system's N hypotheses.
+        Each system's N hypotheses; one system at least.
     counts : mapping of str to int
         Of the training texts, by `count_words`.
     normaliser : str
@@ -84,20 +84,19 @@ def by_frequency(
     """
     if not counts:
         raise DataError("there is no word in the training text")
-    words: Counter[int] = Counter()
-    wrong: list[Counter[int]] = []
-    for hyps in systems:
-        output = align(hyps=hyps, refs=refs, normaliser=normaliser)
-        words = Counter(_band(counts.get(word, 0)) for ref in output.references for word in ref)
-        wrong.append(
-            Counter(
-                _band(counts.get(word, 0))
-                for ref, chunks in zip(output.references, output.alignments, strict=True)
-                for chunk in chunks
-                if chunk.type != "equal"
-                for word in ref[chunk.ref_start_idx : chunk.ref_end_idx]
-            )
+    outputs = [align(hyps=hyps, refs=refs, normaliser=normaliser) for hyps in systems]
+    wrong = [
+        Counter(
+            _band(counts.get(word, 0))
+            for ref, chunks in zip(output.references, output.alignments, strict=True)
+            for chunk in chunks
+            if chunk.type != "equal"
+            for word in ref[chunk.ref_start_idx : chunk.ref_end_idx]
         )
+        for output in outputs
+    ]
+    references = outputs[0].references
+    words = Counter(_band(counts.get(word, 0)) for ref in references for word in ref)
     ends = [bound - 1 for bound in BOUNDS[1:]]
     return [
         Band(least, most, words[place], tuple(errors[place] for errors in wrong))

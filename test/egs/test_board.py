@@ -118,9 +118,8 @@ def test_no_caption_of_a_lent_decoder_is_the_others(multi30k: Any, experiment: s
         lines[step.get("lego_exp", "swap")] = mine = range(low, high + 1)
         if "pretrained_decoder" in step:
             theirs = lines[step["pretrained_decoder"]]
-            if (
-                step.get("lego_config") == "conf/tuning/train_bridge.yaml"
-            ):  # text, the decoder's own
+            if step.get("lego_config") == "conf/tuning/train_bridge.yaml":
+                # Of text, the decoder's own.
                 assert mine == theirs and "src_modality" not in step
                 continue
             assert not set(mine) & set(theirs)

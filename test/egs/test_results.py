@@ -43,7 +43,10 @@ def test_the_readmes_figures_of_speech_are_multi30ks(readme: str) -> None:
     assert (
         f"such a model has a word error rate of {hybrid} %; its encoder has {borrowed} %" in readme
     )
+    errors = multi30k("test_2016_flickr_en_speech", "cer")
+    whole, parts = (f"{statistics.mean(errors[name]):.1f}" for name in names)
     assert "never heard anything (one seed" in readme
+    assert f"of the characters it has {parts} % wrong, not {whole}" in readme
     assert {len(found[name]) for name in names} == {1}
 
 
