@@ -37,11 +37,20 @@ class Encoded:
         (B,).
     marginals : tuple of Marginals
         What crossed each interface, in the order of the chain; empty for a plain encoder-decoder.
+    others : tuple of Encoded
+        The same inputs for the other decoders of an ensemble.
     """
 
     memory: Tensor
     lengths: Tensor
     marginals: tuple[Marginals, ...]
+    others: tuple[Encoded, ...] = ()
+
+    def some(self, places: Sequence[int]) -> Encoded:
+        """Of these inputs alone."""
+        crossed = tuple(Marginals(m.log_probs[places], m.lengths[places]) for m in self.marginals)
+        others = tuple(other.some(places) for other in self.others)
+        return Encoded(self.memory[places], self.lengths[places], crossed, others)
 
 
 class Chain(AbsESPnetModel):

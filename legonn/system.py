@@ -18,6 +18,7 @@ from torch import nn
 from legonn.audio.source import Sound
 from legonn.bridge import Bridge
 from legonn.chain import Chain
+from legonn.ensemble import Ensemble
 from legonn.errors import ConfigError
 from legonn.factory import build_chain, sound_of
 from legonn.head import Head
@@ -188,6 +189,35 @@ class System:
             between={name: codec for name, codec in targets.items() if name != "text"},
         )
 
+    def with_others(self, others: Sequence[System]) -> System:
+        """This system, to decode with, whose hypotheses the decoders of others score too: see `Ensemble`.
+
+        Parameters
+        ----------
+        others : sequence of System
+            Their layers are shared, not copied.
+
+        Raises
+        ------
+        ConfigError
+            If one of them reads or writes something else.
+        """
+        for other in others:
+            if _reads(self) != _reads(other):
+                raise ConfigError(
+                    f"{other.name} and {self.name} can't decode together: they read other tokens, or sound at another "
+                    "rate. Train one of them with the other's --src_token_listdir"
+                )
+            if self.interface.fingerprint() != other.interface.fingerprint():
+                raise ConfigError(
+                    f"{other.name} and {self.name} can't decode together: they write other tokens "
+                    f"({len(other.target.tokens)} and {len(self.target.tokens)}). Train one of them with the other's "
+                    "--token_listdir"
+                )
+        chain = Ensemble(self.chain, [other.chain for other in others])
+        name = " and ".join(one.name for one in (self, *others))
+        return dataclasses.replace(self, chain=chain.eval(), name=name)
+
     def parts(self) -> list[Part]:
         """What it is made of, in the order of the chain; the layers are shared, not copied."""
         modular = self.chain.ingestor is not None
@@ -241,10 +271,12 @@ class System:
         Raises
         ------
         ConfigError
-            If the folder holds an experiment already.
+            If the folder holds an experiment already; if it is an ensemble.
         """
         from legonn.data.atomic import write_atomic
 
+        if isinstance(self.chain, Ensemble):
+            raise ConfigError(f"{self.name} are several systems: save each of them")
         if (folder / "config.yaml").exists():
             raise ConfigError(f"{folder} holds an experiment already: name another folder")
         folder.mkdir(parents=True, exist_ok=True)
@@ -315,6 +347,14 @@ class System:
     def parameters(self) -> int:
         """Number of trained numbers; tied ones count once."""
         return sum(p.numel() for p in self.chain.parameters())
+
+
+def _reads(system: System) -> tuple[Any, ...]:
+    """Equal where two systems read the same."""
+    source = system.source
+    if isinstance(source, Sound):
+        return (source.sample_rate,)
+    return (source.tokens, file_sha256(source.model))
 
 
 def _split(spec: str | Path, checkpoint: str | None) -> tuple[Path, str | None]:

@@ -19,6 +19,8 @@ OPTION_HELP = {
     "length_penalty": "finished hypotheses compare by score / tokens**X; 0 favours short ones",
     "length_bonus": "added to a hypothesis's score for each token, in modes attention and joint (ESPnet's penalty)",
     "ctc_weight": "of the CTC score in modes joint and rescore, 0 to below 1",
+    "ensemble_weights": "with --ensemble, of the decoders' scores: one number for the system, then one for each "
+    "--ensemble; only their proportions count",
     "maxlenratio": "most tokens a position the decoder reads; negative: a count; 0: 2 K + 10",
     "minlenratio": "fewest tokens a position the decoder reads; negative: a count",
     "nbest": "hypotheses of each line, <n>best_recog",
@@ -38,11 +40,13 @@ def add_decoding_options(group: Any, **other_help: str) -> None:
     group.add_argument("--config", metavar="F", help="YAML file of the options below")
     for field in dataclasses.fields(DecodingOptions):
         meaning = {**OPTION_HELP, **other_help}[field.name]
+        several = isinstance(field.default, tuple)
         group.add_argument(
             f"--{field.name}",
-            type=type(field.default),
+            type=float if several else type(field.default),
+            nargs="+" if several else None,
             choices=MODES if field.name == "mode" else None,
-            help=f"{meaning} (default: {field.default})",
+            help=f"{meaning} (default: {'all the same' if several else field.default})",
         )
 
 

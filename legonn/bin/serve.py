@@ -92,7 +92,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     from legonn.serving.app import Service
     from legonn.serving.server import bind, run
 
-    name = args.system or "+".join([args.encoder, *args.bridge, args.decoder])
+    first = args.system or "+".join([args.encoder, *args.bridge, args.decoder])
+    name = " and ".join([first, *args.ensemble])
     service = Service(
         lambda: load_engine(args, decoding), name=name, decoding=decoding, serving=serving
     )

@@ -22,6 +22,13 @@ def add_system_options(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--encoder", metavar="M", help="compose: its encoder, with ...")
     group.add_argument("--bridge", metavar="M", action="append", default=[], help="... bridges")
     group.add_argument("--decoder", metavar="M", help="... and this one's decoder")
+    group.add_argument(
+        "--ensemble",
+        metavar="EXP",
+        action="append",
+        default=[],
+        help="another system's decoder scores along, of the same input and tokens; may be given several times",
+    )
     group.add_argument("--checkpoint", metavar="F", help="of --system, in its folder")
 
 
@@ -41,7 +48,16 @@ def check_system_options(args: argparse.Namespace) -> None:
 
 
 def load_system(args: argparse.Namespace) -> tuple[System, list[str]]:
-    """Load or compose it; what fits but was not seen in training comes as warnings."""
+    """Load or compose it, with its ensemble; what fits but was not seen in training comes as warnings."""
+    from legonn.system import System
+
+    system, notes = _load_first(args)
+    if args.ensemble:
+        system = system.with_others([System.load(spec) for spec in args.ensemble])
+    return system, notes
+
+
+def _load_first(args: argparse.Namespace) -> tuple[System, list[str]]:
     from legonn.system import System
 
     if args.system is not None:

@@ -10,6 +10,7 @@ from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
 from legonn.chain import Chain, Encoded
+from legonn.ensemble import Ensemble
 from legonn.inference_linear import CONVERTED, converted
 from legonn.interface import Marginals
 from legonn.layers import Linear
@@ -79,7 +80,11 @@ def decode_batch(
     strategy = strategy_for(chain, options)
     device = _device(chain)
     with autocast(device, torch.bfloat16 if precision in ("bf16", "autocast") else torch.float32):
-        encoded = _encode(chain, [source.to(device) for source in sources])
+        inputs = [source.to(device) for source in sources]
+        encoded = _encode(chain, inputs)
+        if isinstance(chain, Ensemble):
+            others = tuple(_encode(other, inputs) for other in chain.members()[1:])
+            encoded = dataclasses.replace(encoded, others=others)
         found = strategy(encoded)
     return _with_alignments(found, encoded) if aligned and encoded.marginals else found
 

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from legonn.bridge import Bridge
 from legonn.chain import Chain
+from legonn.ensemble import Ensemble
 from legonn.errors import LegonnError
 from legonn.length_control import output_lengths
 from legonn.search.beam import Found
@@ -28,6 +29,13 @@ Results = list[list[Found]]
 
 def positions(chain: Chain, lengths: Sequence[int]) -> list[int]:
     """The most positions that inputs of such lengths, in tokens or samples, have anywhere in a chain."""
+    if isinstance(chain, Ensemble):
+        most_of = [_positions(member, lengths) for member in chain.members()]
+        return [max(counts) for counts in zip(*most_of, strict=True)]
+    return _positions(chain, lengths)
+
+
+def _positions(chain: Chain, lengths: Sequence[int]) -> list[int]:
     counts = torch.tensor(lengths, dtype=torch.long)
     sound = getattr(getattr(chain.encoder, "front_end", None), "sound", None)
     if sound is not None:

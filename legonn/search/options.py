@@ -38,6 +38,9 @@ class DecodingOptions:
         0 the other usual way to balance length.
     ctc_weight : float
         Of the CTC score in `joint` and `rescore`, below 1; the decoder's is the rest.
+    ensemble_weights : tuple of float
+        Of an ensemble's decoders, the first system's first, in the decoders' part of the score; only their proportions
+        count. Empty: all the same.
     maxlenratio, minlenratio : float
         Most and fewest tokens, `<eos>` not counted, as a multiple of the K positions that the
         decoder reads; a negative number is an absolute count. `maxlenratio` 0: 2 K + 10 (ESPnet's
@@ -64,6 +67,7 @@ class DecodingOptions:
     length_penalty: float = 1.0
     length_bonus: float = 0.0
     ctc_weight: float = 0.3
+    ensemble_weights: tuple[float, ...] = ()
     maxlenratio: float = 0.0
     minlenratio: float = 0.0
     nbest: int = 1
@@ -81,6 +85,7 @@ class DecodingOptions:
             ("length_penalty", 0 <= self.length_penalty < math.inf, "it must be at least 0"),
             ("length_bonus", math.isfinite(self.length_bonus), "it must be finite"),
             ("ctc_weight", 0 <= self.ctc_weight < 1, "it must be at least 0 and below 1"),
+            ("ensemble_weights", _are_weights(self.ensemble_weights), "each must be a number above 0"),
             ("nbest", 1 <= self.nbest <= self.beam_size, "legal are 1 to beam_size"),
             ("maxlenratio", math.isfinite(self.maxlenratio), "it must be finite"),
             ("minlenratio", math.isfinite(self.minlenratio), "it must be finite"),
@@ -124,6 +129,10 @@ class DecodingOptions:
 
         values = {} if path is None else _read_mapping(Path(path))
         return parse(cls, {**values, **(overrides or {})}, "decode" if path is None else str(path))
+
+
+def _are_weights(values: tuple[Any, ...]) -> bool:
+    return all(isinstance(x, (int, float)) and 0 < x < math.inf for x in values)
 
 
 def _length(ratio: float, positions: int) -> int:

@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 
 from legonn.chain import Chain, Encoded
+from legonn.ensemble import Ensemble
 from legonn.errors import ConfigError
-from legonn.interface import Marginals
 from legonn.layers import padding_mask
 from legonn.search.beam import LEAVE, BeamSearch, Found
 from legonn.search.ctc_beam import prefix_beam_search
@@ -43,6 +43,7 @@ class Strategy(ABC):
     """
 
     needs_interface = True
+    takes_ensembles = False
 
     def __init__(self, chain: Chain, options: DecodingOptions) -> None:
         self.chain = chain
@@ -54,9 +55,10 @@ class Strategy(ABC):
 
 
 class Attention(Strategy):
-    """Beam search with the decoder alone; the score's name is `decoder`."""
+    """Beam search with the decoder alone, whose score is `decoder`; of an ensemble with all, `decoder_2` and on."""
 
     needs_interface = False
+    takes_ensembles = True
 
     def __call__(self, encoded: Encoded) -> list[list[Found]]:
         limits = self.limits(encoded)
@@ -76,9 +78,7 @@ class Attention(Strategy):
         # A scorer may forbid every output of so many tokens: CTC does when positions are fewer.
         failed = [i for i, found in enumerate(results) if not found]
         if failed:
-            others = self.search(
-                search, _some(encoded, failed), [(0, limits[i][1]) for i in failed]
-            )
+            others = self.search(search, encoded.some(failed), [(0, limits[i][1]) for i in failed])
             for i, found in zip(failed, others, strict=True):
                 results[i] = found
         return results
@@ -97,13 +97,22 @@ class Attention(Strategy):
 
     def weights(self) -> dict[str, float]:
         """By scorer."""
-        return {"decoder": 1.0}
+        members = _members(self.chain)
+        weights = self.options.ensemble_weights or (1.0,) * len(members)
+        return {
+            name: weight / sum(weights)
+            for name, weight in zip(_decoder_names(members), weights, strict=True)
+        }
 
     def scorers(self, encoded: Encoded) -> dict[str, Scorer]:
         """Of a search that begins."""
         size = self.options.beam_size
-        decoder = self.chain.decoder
-        return {"decoder": DecoderScorer(decoder, encoded.memory, encoded.lengths, size=size)}
+        members = _members(self.chain)
+        read = (encoded, *encoded.others)
+        return {
+            name: DecoderScorer(member.decoder, own.memory, own.lengths, size=size)
+            for name, member, own in zip(_decoder_names(members), members, read, strict=True)
+        }
 
 
 class Joint(Attention):
@@ -126,7 +135,9 @@ class Joint(Attention):
 
     def weights(self) -> dict[str, float]:
         """See `Attention`."""
-        return {"decoder": 1 - self.options.ctc_weight, "ctc": self.options.ctc_weight}
+        ctc = self.options.ctc_weight
+        decoders = {name: (1 - ctc) * weight for name, weight in super().weights().items()}
+        return {**decoders, "ctc": ctc}
 
     def scorers(self, encoded: Encoded) -> dict[str, Scorer]:
         """See `Attention`."""
@@ -134,12 +145,6 @@ class Joint(Attention):
         size = self.options.beam_size
         ctc = CTCScorer(crossed.log_probs, crossed.lengths, size=size, eos=self.chain.eos)
         return {**super().scorers(encoded), "ctc": ctc}
-
-
-def _some(encoded: Encoded, places: Sequence[int]) -> Encoded:
-    """Of these utterances alone."""
-    crossed = tuple(Marginals(m.log_probs[places], m.lengths[places]) for m in encoded.marginals)
-    return Encoded(encoded.memory[places], encoded.lengths[places], crossed)
 
 
 class Greedy(Strategy):
@@ -264,15 +269,36 @@ STRATEGIES: dict[str, type[Strategy]] = {
 }
 
 
+def _members(chain: Chain) -> list[Chain]:
+    return chain.members() if isinstance(chain, Ensemble) else [chain]
+
+
+def _decoder_names(members: Sequence[Chain]) -> list[str]:
+    """Of their scores."""
+    return ["decoder", *(f"decoder_{i}" for i in range(2, len(members) + 1))]
+
+
 def strategy_for(chain: Chain, options: DecodingOptions) -> Strategy:
     """The strategy that `options` name.
 
     Raises
     ------
     ConfigError
-        If it needs an interface and the chain is a plain encoder-decoder.
+        If it needs an interface and the chain is a plain encoder-decoder; if it can't decode the ensemble that is given;
+        if there are weights for another number of decoders.
     """
     strategy = STRATEGIES[options.mode]
+    members, weights = len(_members(chain)), options.ensemble_weights
+    if members > 1 and not strategy.takes_ensembles:
+        legal = " or ".join(name for name, one in STRATEGIES.items() if one.takes_ensembles)
+        raise ConfigError(
+            f"mode is {options.mode!r}, and several systems decode together only in mode {legal}"
+        )
+    if weights and len(weights) != members:
+        raise ConfigError(
+            f"ensemble_weights has {len(weights)} numbers, and {members} decoders score: give one number each, the "
+            "first for --system, or --encoder and --decoder, the others for each --ensemble"
+        )
     if strategy.needs_interface and chain.head is None:
         raise ConfigError(
             f"mode is {options.mode!r}, but this system is a plain encoder-decoder: it has no "

@@ -157,6 +157,28 @@ def test_a_composition_of_an_experiment_with_itself_changes_nothing(
     assert capsys.readouterr().out == original
 
 
+@pytest.mark.parametrize("processes", ["1", "2"])
+def test_an_ensemble_decodes_as_one_system(
+    experiment: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], processes: str
+) -> None:
+    other = make_experiment(tmp_path / "exp/plain", seed=3, system="attention")
+    (tmp_path / "in").write_text("abc\ncab\nb\n")
+    command = ["--encoder", str(experiment), "--decoder", str(experiment), "--ensemble", str(other)]
+    command += ["--input", str(tmp_path / "in"), "--jsonl", str(tmp_path / "all.jsonl")]
+    command += ["--mode", "joint", "--ensemble_weights", "1", "4", "--num_processes", processes]
+    assert main(command) == 0
+    both = System.load(experiment).with_others([System.load(other)])
+    lines = ["abc", "cab", "b"]
+    found = both.translate(lines, mode="joint", ensemble_weights=(1, 4))
+    assert capsys.readouterr().out == "".join(f"{one.text}\n" for one in found)
+    written = [json.loads(line) for line in (tmp_path / "all.jsonl").read_text().splitlines()]
+    best = [one["hypotheses"][0]["scores"] for one in written]
+    assert best == [pytest.approx(one.scores, abs=1e-5) for one in found]
+    assert set(best[0]) == {"decoder", "decoder_2", "ctc"}
+    alone = System.load(experiment).translate(lines, mode="joint")
+    assert [one.text for one in alone] != [one.text for one in found]
+
+
 def test_warnings_of_a_composition_are_told(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -344,6 +366,8 @@ def test_help_imports_nothing_heavy() -> None:
         (["--max_tokens", "0"], "--max_tokens 0: give at least 1"),
         (["--num_threads", "0"], "--num_threads 0: give at least 1"),
         (["--ngpu", "1"], "--ngpu 1: PyTorch finds no GPU here"),
+        (["--ensemble", "absent"], "absent is no experiment: it has no config.yaml"),
+        (["--ensemble_weights", "1", "2"], "ensemble_weights has 2 numbers, and 1 decoders score"),
         (["--maxlenratio", "nan"], "maxlenratio is nan; it must be finite"),
     ],
 )

@@ -23,6 +23,7 @@ def parsed(*options: str) -> argparse.Namespace:
         ["--system", "a"],
         ["--system", "a", "--checkpoint", "b.pth"],
         ["--encoder", "a", "--decoder", "b"],
+        ["--system", "a", "--ensemble", "b", "--ensemble", "c"],
         ["--encoder", "a", "--bridge", "b", "--bridge", "c", "--decoder", "d"],
     ],
 )

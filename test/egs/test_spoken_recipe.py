@@ -112,6 +112,26 @@ def test_speeds_are_copies_of_the_training_set_alone(
     assert len(read_text(recipe.folder / "dump/raw_speech/val_en_speech/wav.scp")) == 6
 
 
+def test_an_encoders_own_decoder_scores_beside_a_borrowed_one(
+    spoken: Any, copied: Callable[[Any], Any]
+) -> None:
+    recipe = copied(spoken)
+    options = "--skip_train true --pretrained_encoder exp/asr_en --pretrained_decoder exp/de_en"
+    together = [*options.split(), "--stage", "12", "--stop_stage", "13"]
+    together += ["--inference_config", "conf/decode.yaml", "--ensemble"]
+    weighted = ["--inference_args", "--ensemble_weights 1 3"]
+    recipe.run(*SPEECH, *together, "exp/asr_en", *weighted, script=STAGES)
+    folder = recipe.folder / "exp/compose_asr_en_de_en"
+    name = "decode_ensemble_weights_1_3_with_asr_en"
+    assert len(read_text(folder / name / "test_en_speech/text")) == 6
+    (log, *_) = sorted((folder / name / "test_en_speech/logdir").glob("decode.*.log"))
+    assert "--ensemble exp/asr_en" in log.read_text()
+    assert (folder / name / "test_en_speech/score.json").is_file()
+    printed = recipe.run(*SPEECH, *together, "exp/asr_en", *weighted, script=STAGES)
+    assert f"up to date: exp/compose_asr_en_de_en/{name}/test_en_speech/.done" in printed
+    assert "exp/absent" in recipe.fail(*SPEECH, *together, "exp/absent", script=STAGES)
+
+
 def test_a_bridge_leads_from_the_encoders_own_list(
     spoken: Any, copied: Callable[[Any], Any]
 ) -> None:

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from legonn.chain import Chain
+from legonn.ensemble import Ensemble
 from legonn.errors import LegonnError
 from legonn.factory import build_chain
 from legonn.search.memory import Halving, batches, is_out_of_memory, positions
@@ -45,6 +46,15 @@ def test_positions_are_the_most_that_there_are_anywhere(
     encoded = chain.encode(torch.full((2, 5), 2), lengths)
     crossed = torch.stack([lengths, *(m.lengths for m in encoded.marginals)])
     assert crossed.amax(dim=0).tolist() == expected
+
+
+def test_positions_of_an_ensemble_are_those_of_the_member_that_has_most(
+    make_chain: Callable[..., Chain],
+) -> None:
+    part = {"width": 16, "heads": 2, "feedforward": 32}
+    few, many = (make_chain(encoder_conf={**part, "length_ratio": ratio}) for ratio in (0.5, 3.0))
+    assert positions(Ensemble(few, [many]), [3, 5]) == [9, 15]
+    assert positions(Ensemble(many, [few]), [3, 5]) == [9, 15]
 
 
 def test_positions_of_sound_are_of_states() -> None:

@@ -29,9 +29,9 @@ def test_limits(
 
 def test_load_takes_the_file_and_then_the_overrides(tmp_path: Path) -> None:
     path = tmp_path / "decode.yaml"
-    path.write_text("# tuned on val\nbeam_size: 8\nlength_penalty: 2\n")
+    path.write_text("# tuned on val\nbeam_size: 8\nlength_penalty: 2\nensemble_weights: [1, 2.5]\n")
     options = DecodingOptions.load(path, {"beam_size": 3})
-    assert options == DecodingOptions(beam_size=3, length_penalty=2.0)
+    assert options == DecodingOptions(beam_size=3, length_penalty=2.0, ensemble_weights=(1, 2.5))
     assert isinstance(options.length_penalty, float)
 
 
@@ -67,6 +67,14 @@ def test_what_is_no_configuration(tmp_path: Path, content: str) -> None:
         ({"beam_size": 3, "nbest": 4}, "nbest is 4; legal are 1 to beam_size"),
         ({"ctc_weight": 1.5}, "ctc_weight is 1.5; it must be at least 0 and below 1"),
         ({"ctc_weight": 1.0}, "ctc_weight is 1.0; it must be at least 0 and below 1"),
+        (
+            {"ensemble_weights": (1, 0.0)},
+            r"ensemble_weights is \(1, 0.0\); each must be a number above 0",
+        ),
+        (
+            {"ensemble_weights": ("a",)},
+            r"ensemble_weights is \('a',\); each must be a number above 0",
+        ),
         ({"length_penalty": -1.0}, "length_penalty is -1.0; it must be at least 0"),
         ({"length_bonus": float("inf")}, "length_bonus is inf; it must be finite"),
         ({"maxlenratio": float("nan")}, "maxlenratio is nan; it must be finite"),

@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from legonn.chain import Chain
+from legonn.ensemble import Ensemble
 from legonn.errors import ConfigError
 from legonn.factory import build_chain
 from legonn.search import MODES, DecodingOptions, decode_batch
@@ -297,3 +298,77 @@ def test_length_limits_hold(make_chain: MakeChain) -> None:
     found = [one for row in decode_batch(chain, list(source), options) for one in row]
     assert len(found) == 20
     assert {len(one.ids) for one in found} <= {3, 4}
+
+
+SHORT = {"width": 16, "heads": 2, "feedforward": 32, "layers_before": 1, "length_ratio": 0.5}
+
+
+@pytest.fixture
+def trio(make_chain: MakeChain) -> Ensemble:
+    """Of other weights, other numbers of positions, and a plain encoder-decoder."""
+    others = [make_chain(seed=1, encoder_conf=SHORT), make_chain(seed=2, system="attention")]
+    return Ensemble(make_chain(), others).eval()
+
+
+@pytest.mark.parametrize("mode", ["attention", "joint"])
+def test_an_ensemble_adds_what_each_decoder_gives(trio: Ensemble, mode: str) -> None:
+    """The golden values come from the uncached forward pass of each chain alone."""
+    source = torch.tensor([2, 5, 3, 3, 4])
+    options = DecodingOptions(mode=mode, ctc_weight=0.25, ensemble_weights=(1, 2, 5), nbest=3)
+    (found,) = decode_batch(trio, [source], options)
+    assert len(found) == 3
+    first, *others = trio.members()
+    for one in found:
+        golden = [forward_score(chain, source, one.ids) for chain in (first, *others)]
+        names = ["decoder", "decoder_2", "decoder_3"]
+        assert [one.scores[name] for name in names] == pytest.approx(golden, abs=1e-3)
+        total = (golden[0] + 2 * golden[1] + 5 * golden[2]) / 8
+        if mode == "joint":
+            total = 0.75 * total + 0.25 * one.scores["ctc"]
+        assert one.score == pytest.approx(total / (len(one.ids) + 1), abs=1e-4)
+
+
+@pytest.mark.parametrize("precision", ["fp32", "int8"])
+def test_an_ensemble_gives_each_input_what_it_gives_alone(trio: Ensemble, precision: str) -> None:
+    rows = torch.randint(2, 6, (6, 7), generator=torch.Generator().manual_seed(0))
+    sources = [row[:length] for row, length in zip(rows, (3, 7, 1, 5, 7, 2), strict=True)]
+    options = DecodingOptions(mode="joint", beam_size=3, precision=precision)
+    prepared = prepare(trio, options)
+    together = decode_batch(prepared, sources, options)
+    assert len({found[0].ids for found in together}) > 1
+    for source, found in zip(sources, together, strict=True):
+        (alone,) = decode_batch(prepared, [source], options)
+        assert found[0].ids == alone[0].ids
+        assert found[0].scores == pytest.approx(alone[0].scores, abs=1e-4)
+
+
+@pytest.mark.parametrize("mode", ["attention", "joint"])
+def test_a_chain_with_itself_decodes_as_alone(make_chain: MakeChain, mode: str) -> None:
+    chain, options = make_chain(), DecodingOptions(mode=mode, nbest=4)
+    sources = [torch.tensor([2, 5, 3, 3, 4]), torch.tensor([4, 2])]
+    twice = decode_batch(Ensemble(chain, [chain]), sources, options)
+    for found, alone in zip(twice, decode_batch(chain, sources, options), strict=True):
+        assert [one.ids for one in found] == [one.ids for one in alone]
+        assert [one.score for one in found] == pytest.approx([one.score for one in alone])
+
+
+def test_an_ensemble_drops_a_minimum_that_ctc_forbids(make_chain: MakeChain) -> None:
+    ensemble = Ensemble(make_chain(encoder_conf=SHORT), [make_chain(seed=1)])
+    options = DecodingOptions(mode="joint", minlenratio=-4.0, maxlenratio=-5.0)
+    sources = [torch.tensor([2, 3]), torch.tensor([2, 5, 3, 3, 4, 2, 3, 5, 2, 4, 2, 3])]
+    one, six = decode_batch(ensemble, sources, options)
+    assert len(one[0].ids) <= 1
+    assert len(six[0].ids) in (4, 5)
+
+
+@pytest.mark.parametrize("mode", sorted({*MODES} - {"attention", "joint"}))
+def test_other_modes_have_no_place_for_an_ensemble(trio: Ensemble, mode: str) -> None:
+    with pytest.raises(ConfigError, match=f"mode is '{mode}'.*only in mode attention or joint$"):
+        prepare(trio, DecodingOptions(mode=mode))
+
+
+def test_each_member_has_its_weight(make_chain: MakeChain, trio: Ensemble) -> None:
+    with pytest.raises(ConfigError, match="ensemble_weights has 2 numbers, and 3 decoders score"):
+        prepare(trio, DecodingOptions(ensemble_weights=(1, 2)))
+    with pytest.raises(ConfigError, match="has 2 numbers, and 1 decoders score.*each --ensemble$"):
+        prepare(make_chain(), DecodingOptions(ensemble_weights=(1, 2)))

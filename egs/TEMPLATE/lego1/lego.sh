@@ -75,6 +75,7 @@ inference_model=
 pretrained_encoder=
 pretrained_bridge=
 pretrained_decoder=
+ensemble=
 freeze=
 compare_with=
 score_args=
@@ -147,6 +148,8 @@ Training
   --freeze "PART ..."        encoder, bridge, decoder: those stay as they are, bit for bit
 Decoding and scoring
   --inference_config F --inference_args "..." --inference_tag T
+  --ensemble "EXP ..."       these systems' decoders score each token, too: beside a borrowed decoder
+                             the encoder's own, or other seeds' (weights: --inference_args "--ensemble_weights 2 1")
   --inference_model F        checkpoint in the experiment's folder (the average of the best)
   --compare_with "[NAME=]D ..."    decoding folders of other systems, for paired bootstrap
   --score_args "..."         passed to legonn.bin.score
@@ -165,7 +168,7 @@ parse_options "stage stop_stage skip_train ngpu num_nodes num_threads launcher
     max_wav_duration allow_pipes skip_bad token_type nbpe src_nbpe tgt_nbpe bpemode character_coverage
     joint_tokens token_tag token_listdir src_token_listdir interface_listdir lego_config lego_args lego_tag lego_exp
     lego_stats_dir inference_config inference_args inference_tag inference_model pretrained_encoder
-    pretrained_bridge pretrained_decoder freeze compare_with score_args pack_args
+    pretrained_bridge pretrained_decoder ensemble freeze compare_with score_args pack_args
     hub_name" "$@"
 
 for name in train_set valid_set test_sets src_lang tgt_lang; do
@@ -298,7 +301,14 @@ else
     decoded=("${lego_exp}")
     system_options=(--system "$(with_model "${lego_exp}")")
 fi
-: "${inference_tag:=$(basename "${inference_config:-decode}" .yaml)$(tag_of "${inference_args}")${inference_model:+_$(basename "${inference_model}" .pth)}}"
+company=
+for other in ${ensemble}; do
+    other=$(with_model "${other}")
+    decoded+=("${other}")
+    system_options+=(--ensemble "${other}")
+    company+=_with_$(part_name "${other}")
+done
+: "${inference_tag:=$(basename "${inference_config:-decode}" .yaml)$(tag_of "${inference_args}")${inference_model:+_$(basename "${inference_model}" .pth)}${company}}"
 
 wanted() { # wanted N: whether stage N is between --stage and --stop_stage
     [ "${stage}" -le "$1" ] && [ "${stop_stage}" -ge "$1" ]

@@ -54,6 +54,7 @@ greedy=(--stage 12 --inference_config conf/tuning/decode_ctc_greedy.yaml)
 alone=(--stage 12 --inference_config conf/tuning/decode_decoder_alone.yaml)
 spelled=(--inference_config conf/tuning/decode_speech_pieces.yaml)
 borrowed=(--inference_config conf/tuning/decode_speech_borrowed.yaml)
+together=(--inference_config conf/tuning/decode_speech_together.yaml)
 
 german() { # German and its baseline, all seeds
     local seed
@@ -253,6 +254,9 @@ listen_for_pieces() { # listen_for_pieces CAPTIONS SEED LIST: a baseline, a list
             conf/tuning/train_speech_pieces_finetune.yaml "${seed}" "${data[@]}" "${borrowed[@]}" "${baseline[@]}" \
             --pretrained_encoder "${expdir}/${tag}_${encoder}_s${seed}" --pretrained_decoder "${expdir}/${lender}"
     done
+    encoder=${tag}_hybrid_pieces_s${seed}
+    swap E6 "hybrid-encoder,pieces+De-En-decoder+own-decoder,${captions}" "${encoder}" "${lender}" "${seed}" \
+        "${data[@]}" "${together[@]}" --ensemble "${expdir}/${encoder}" "${baseline[@]}"
 }
 
 bridge_from_pieces() { # bridge_from_pieces PAIRS LIST: of the text PAIRS, behind the first seed's listener of 2,500 captions

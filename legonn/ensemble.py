@@ -1,0 +1,44 @@
+"""Several chains that decode as one."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import cast
+
+from torch import nn
+
+from legonn.bridge import Bridge
+from legonn.chain import Chain
+
+__all__ = ["Ensemble"]
+
+
+class Ensemble(Chain):
+    """A chain whose hypotheses the decoders of others score, too; all read the same input and write the same tokens.
+
+    The decoders' log-probabilities are added, each with its weight. The interface is the first chain's: it gives the
+    positions, CTC's scores, and alignments. Seeds of one training are the usual members; here they may be an encoder's
+    own decoder, which learned to hear, and a borrowed one, which read much text *(ours)*.
+
+    Parameters
+    ----------
+    first : Chain
+        Layers are shared, not copied.
+    others : sequence of Chain
+        Each encodes the input by itself.
+    """
+
+    def __init__(self, first: Chain, others: Sequence[Chain]) -> None:
+        super().__init__(
+            encoder=first.encoder,
+            head=first.head,
+            bridges=[cast(Bridge, bridge) for bridge in first.bridges],
+            ingestor=first.ingestor,
+            decoder=first.decoder,
+            precision=first.precision,
+        )
+        self.others = nn.ModuleList(others)
+
+    def members(self) -> list[Chain]:
+        """The first chain, which is this one, and the others."""
+        return [self, *(cast(Chain, other) for other in self.others)]
