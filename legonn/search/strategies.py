@@ -284,7 +284,7 @@ def strategy_for(chain: Chain, options: DecodingOptions) -> Strategy:
     Raises
     ------
     ConfigError
-        If it needs an interface and the chain is a plain encoder-decoder; if it can't decode the ensemble that is given;
+        If it needs an interface and the chain is a plain encoder-decoder; if it can't decode the ensemble given;
         if there are weights for another number of decoders.
     """
     strategy = STRATEGIES[options.mode]
