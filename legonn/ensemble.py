@@ -10,22 +10,22 @@ from torch import nn
 from legonn.bridge import Bridge
 from legonn.chain import Chain
 
-__all__ = ["Ensemble"]
+__all__ = ["Ensemble", "members"]
 
 
 class Ensemble(Chain):
     """A chain whose hypotheses the decoders of others score, too; all read the same input and write the same tokens.
 
-    The decoders' log-probabilities are added, each with its weight. The interface is the first chain's: it gives the
-    positions, CTC's scores, and alignments. Seeds of one training are the usual members; here they may be an encoder's
-    own decoder, which learned to hear, and a borrowed one, which read much text *(ours)*.
+    The decoders' log-probabilities are added, each with its weight: a log-linear mixture. The interface is the first
+    chain's: it gives the positions, CTC's scores, and alignments. Seeds of one training are the usual members; here
+    they may be an encoder's own decoder, which learned to hear, and a borrowed one, which read much text *(ours)*.
 
     Parameters
     ----------
     first : Chain
         Layers are shared, not copied.
     others : sequence of Chain
-        Each encodes the input by itself.
+        Each encodes the input by itself. The members of an ensemble, here or there, become members of this one.
     """
 
     def __init__(self, first: Chain, others: Sequence[Chain]) -> None:
@@ -37,8 +37,14 @@ class Ensemble(Chain):
             decoder=first.decoder,
             precision=first.precision,
         )
-        self.others = nn.ModuleList(others)
+        everyone = [member for chain in (first, *others) for member in members(chain)]
+        self.others = nn.ModuleList(everyone[1:])
 
     def members(self) -> list[Chain]:
         """The first chain, which is this one, and the others."""
         return [self, *(cast(Chain, other) for other in self.others)]
+
+
+def members(chain: Chain) -> list[Chain]:
+    """Those of an ensemble; any other chain is one itself."""
+    return chain.members() if isinstance(chain, Ensemble) else [chain]

@@ -194,7 +194,7 @@ class Interface:
         InterfaceMismatch
             Naming both modules, what differs, and what to do.
         """
-        difference = self._difference(reader)
+        difference = self.difference(reader)
         if difference:
             raise InterfaceMismatch(
                 f"{writer_name} does not fit {reader_name}: {difference}. Train the encoder with the "
@@ -202,7 +202,8 @@ class Interface:
             )
         return self._range_warnings(reader, writer_name, reader_name)
 
-    def _difference(self, reader: Interface) -> str:
+    def difference(self, reader: Interface) -> str:
+        """What of tokens, blank and tokenizer isn't the same on two sides; empty where nothing is."""
         if self.tokens != reader.tokens:
             return _token_difference(self.tokens, reader.tokens)
         if self.blank != reader.blank:

@@ -203,20 +203,19 @@ class System:
             If one of them reads or writes something else.
         """
         for other in others:
-            if _reads(self) != _reads(other):
-                raise ConfigError(
-                    f"{other.name} and {self.name} can't decode together: they read other tokens, or sound at another "
-                    "rate. Train one of them with the other's --src_token_listdir"
+            apart = _sources_apart(self.source, other.source)
+            if not apart and (difference := self.interface.difference(other.interface)):
+                apart = (
+                    f"of what they write, {difference}. Train one with the other's --token_listdir"
                 )
-            if self.interface.fingerprint() != other.interface.fingerprint():
-                raise ConfigError(
-                    f"{other.name} and {self.name} can't decode together: they write other tokens "
-                    f"({len(other.target.tokens)} and {len(self.target.tokens)}). Train one of them with the other's "
-                    "--token_listdir"
-                )
-        chain = Ensemble(self.chain, [other.chain for other in others])
-        name = " and ".join(one.name for one in (self, *others))
-        return dataclasses.replace(self, chain=chain.eval(), name=name)
+            if apart:
+                raise ConfigError(f"{self.name} and {other.name} can't decode together: {apart}")
+        return dataclasses.replace(
+            self,
+            chain=Ensemble(self.chain, [other.chain for other in others]).eval(),
+            name=" and ".join(one.name for one in (self, *others)),
+            config={**self.config, "others": [dict(other.config) for other in others]},
+        )
 
     def parts(self) -> list[Part]:
         """What it is made of, in the order of the chain; the layers are shared, not copied."""
@@ -349,12 +348,16 @@ class System:
         return sum(p.numel() for p in self.chain.parameters())
 
 
-def _reads(system: System) -> tuple[Any, ...]:
-    """Equal where two systems read the same."""
-    source = system.source
-    if isinstance(source, Sound):
-        return (source.sample_rate,)
-    return (source.tokens, file_sha256(source.model))
+def _sources_apart(mine: TextCodec | Sound, theirs: TextCodec | Sound) -> str:
+    """Why one input isn't the same to both; empty where it is."""
+    if isinstance(mine, TextCodec) and isinstance(theirs, TextCodec):
+        if mine.token_type != theirs.token_type:
+            return f"they read text as {mine.token_type} and {theirs.token_type} tokens"
+        difference = Interface.of(mine).difference(Interface.of(theirs))
+        remedy = "Train one with the other's --src_token_listdir"
+        return difference and f"of what they read, {difference}. {remedy}"
+    kinds = [str(one) if isinstance(one, Sound) else "text" for one in (mine, theirs)]
+    return "" if mine == theirs else f"they read {kinds[0]} and {kinds[1]}"
 
 
 def _split(spec: str | Path, checkpoint: str | None) -> tuple[Path, str | None]:

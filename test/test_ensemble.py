@@ -36,6 +36,17 @@ def test_it_encodes_as_its_first_member(chain_config: Callable[..., dict[str, An
     )
 
 
+def test_the_members_of_ensembles_are_members(
+    chain_config: Callable[..., dict[str, Any]],
+) -> None:
+    one, two, three, four = (built(chain_config(), seed) for seed in (1, 2, 3, 4))
+    everyone = Ensemble(Ensemble(one, [two]), [Ensemble(three, [four])])
+    weights = [member.decoder.embedding.weight for member in everyone.members()]
+    assert [w.data_ptr() for w in weights] == [
+        chain.decoder.embedding.weight.data_ptr() for chain in (one, two, three, four)
+    ]
+
+
 @pytest.fixture
 def system(chain_config: Callable[..., dict[str, Any]]) -> System:
     words = [f"w{i}" for i in range(5)]
@@ -56,23 +67,27 @@ def test_systems_are_joined_by_what_they_read_and_write(system: System) -> None:
 
 def test_others_that_read_something_else_are_refused(system: System) -> None:
     fewer = TextCodec(token_type="word", tokens=system.source.tokens[:-2])
-    others = [fewer, Sound(16000)]
-    for source in others:
+    letters = TextCodec(token_type="char", tokens=system.source.tokens)
+    for source, why in (
+        (fewer, r"of what they read, token lists differ \(9 and 7.*--src_token_listdir"),
+        (letters, "they read text as word and char tokens"),
+        (Sound(16000), "they read text and speech at 16000 Hz"),
+    ):
         other = dataclasses.replace(system, name="exp/b", source=source)
-        with pytest.raises(
-            ConfigError, match="^exp/b and exp/a can't decode together: they read other tokens"
-        ):
+        with pytest.raises(ConfigError, match=f"^exp/a and exp/b can't decode together: {why}$"):
             system.with_others([other])
     hears, faster = (dataclasses.replace(system, source=Sound(rate)) for rate in (8000, 16000))
     assert isinstance(hears.with_others([hears]).chain, Ensemble)
-    with pytest.raises(ConfigError, match="sound at another rate"):
+    with pytest.raises(ConfigError, match="they read speech at 8000 Hz and speech at 16000 Hz$"):
         hears.with_others([faster])
 
 
 def test_others_that_write_other_tokens_are_refused(system: System) -> None:
     more = TextCodec(token_type="word", tokens=[*system.target.tokens[:-1], "w9", "<sos/eos>"])
     other = dataclasses.replace(system, name="exp/b", target=more, interface=Interface.of(more))
-    with pytest.raises(ConfigError, match=r"they write other tokens \(8 and 7\).*--token_listdir$"):
+    with pytest.raises(
+        ConfigError, match=r"of what they write, token lists differ \(7 and 8.*--token_listdir$"
+    ):
         system.with_others([other])
 
 

@@ -131,6 +131,7 @@ def _about(
     items = [given.ids, given.texts] if not isinstance(given, dict) else map(repr, given.values())
     return {
         **dataclasses.asdict(options),
+        "ensemble_weights": list(options.ensemble_weights),  # as JSON gives it back
         **{name: getattr(args, name) for name in ("max_seconds", "max_tokens", "ngpu")},
         "system": fingerprint([system.config, weights_sha256(weights)]),
         "input": fingerprint(items),

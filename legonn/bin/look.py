@@ -26,7 +26,7 @@ def get_parser() -> argparse.ArgumentParser:
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    add_system_options(parser)
+    add_system_options(parser, together=False)
     add = parser.add_argument
     add("--input", default="-", metavar="F", help="text, one sentence a line; - is standard input")
     add("--output", type=Path, required=True, metavar="F.html", help="the page")

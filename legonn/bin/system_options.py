@@ -13,8 +13,8 @@ if TYPE_CHECKING:
 __all__ = ["add_system_options", "check_system_options", "load_chain", "load_system"]
 
 
-def add_system_options(parser: argparse.ArgumentParser) -> None:
-    """Describe them, in a group of their own."""
+def add_system_options(parser: argparse.ArgumentParser, *, together: bool = True) -> None:
+    """Describe them, in a group of their own; `together`: several systems may decode as one."""
     group = parser.add_argument_group(
         "system (EXP is an experiment folder, or folder:checkpoint; M may be a module too)"
     )
@@ -22,14 +22,16 @@ def add_system_options(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--encoder", metavar="M", help="compose: its encoder, with ...")
     group.add_argument("--bridge", metavar="M", action="append", default=[], help="... bridges")
     group.add_argument("--decoder", metavar="M", help="... and this one's decoder")
-    group.add_argument(
-        "--ensemble",
-        metavar="EXP",
-        action="append",
-        default=[],
-        help="another system's decoder scores along, of the same input and tokens; may be given several times",
-    )
     group.add_argument("--checkpoint", metavar="F", help="of --system, in its folder")
+    if together:
+        group.add_argument(
+            "--ensemble",
+            metavar="EXP",
+            action="append",
+            default=[],
+            help="in modes attention and joint another system's decoder scores along, of the same input and tokens "
+            "(log-linear; see --ensemble_weights); CTC is the first system's. May be given several times",
+        )
 
 
 def check_system_options(args: argparse.Namespace) -> None:
@@ -52,9 +54,8 @@ def load_system(args: argparse.Namespace) -> tuple[System, list[str]]:
     from legonn.system import System
 
     system, notes = _load_first(args)
-    if args.ensemble:
-        system = system.with_others([System.load(spec) for spec in args.ensemble])
-    return system, notes
+    others = [System.load(spec) for spec in getattr(args, "ensemble", [])]
+    return system.with_others(others) if others else system, notes
 
 
 def _load_first(args: argparse.Namespace) -> tuple[System, list[str]]:

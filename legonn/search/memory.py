@@ -9,7 +9,7 @@ from torch import Tensor
 
 from legonn.bridge import Bridge
 from legonn.chain import Chain
-from legonn.ensemble import Ensemble
+from legonn.ensemble import members
 from legonn.errors import LegonnError
 from legonn.length_control import output_lengths
 from legonn.search.beam import Found
@@ -28,11 +28,12 @@ Results = list[list[Found]]
 
 
 def positions(chain: Chain, lengths: Sequence[int]) -> list[int]:
-    """The most positions that inputs of such lengths, in tokens or samples, have anywhere in a chain."""
-    if isinstance(chain, Ensemble):
-        most_of = [_positions(member, lengths) for member in chain.members()]
-        return [max(counts) for counts in zip(*most_of, strict=True)]
-    return _positions(chain, lengths)
+    """The most positions that inputs of such lengths, in tokens or samples, have anywhere in a chain.
+
+    Of an ensemble those of all members together, as all are in memory at once.
+    """
+    most = [_positions(member, lengths) for member in members(chain)]
+    return [sum(counts) for counts in zip(*most, strict=True)]
 
 
 def _positions(chain: Chain, lengths: Sequence[int]) -> list[int]:

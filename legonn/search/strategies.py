@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from legonn.chain import Chain, Encoded
-from legonn.ensemble import Ensemble
+from legonn.ensemble import members
 from legonn.errors import ConfigError
 from legonn.layers import padding_mask
 from legonn.search.beam import LEAVE, BeamSearch, Found
@@ -97,21 +97,21 @@ class Attention(Strategy):
 
     def weights(self) -> dict[str, float]:
         """By scorer."""
-        members = _members(self.chain)
-        weights = self.options.ensemble_weights or (1.0,) * len(members)
+        chains = members(self.chain)
+        weights = self.options.ensemble_weights or (1.0,) * len(chains)
         return {
             name: weight / sum(weights)
-            for name, weight in zip(_decoder_names(members), weights, strict=True)
+            for name, weight in zip(_decoder_names(chains), weights, strict=True)
         }
 
     def scorers(self, encoded: Encoded) -> dict[str, Scorer]:
         """Of a search that begins."""
         size = self.options.beam_size
-        members = _members(self.chain)
+        chains = members(self.chain)
         read = (encoded, *encoded.others)
         return {
-            name: DecoderScorer(member.decoder, own.memory, own.lengths, size=size)
-            for name, member, own in zip(_decoder_names(members), members, read, strict=True)
+            name: DecoderScorer(chain.decoder, own.memory, own.lengths, size=size)
+            for name, chain, own in zip(_decoder_names(chains), chains, read, strict=True)
         }
 
 
@@ -269,13 +269,9 @@ STRATEGIES: dict[str, type[Strategy]] = {
 }
 
 
-def _members(chain: Chain) -> list[Chain]:
-    return chain.members() if isinstance(chain, Ensemble) else [chain]
-
-
-def _decoder_names(members: Sequence[Chain]) -> list[str]:
+def _decoder_names(chains: Sequence[Chain]) -> list[str]:
     """Of their scores."""
-    return ["decoder", *(f"decoder_{i}" for i in range(2, len(members) + 1))]
+    return ["decoder", *(f"decoder_{i}" for i in range(2, len(chains) + 1))]
 
 
 def strategy_for(chain: Chain, options: DecodingOptions) -> Strategy:
@@ -288,20 +284,21 @@ def strategy_for(chain: Chain, options: DecodingOptions) -> Strategy:
         if there are weights for another number of decoders.
     """
     strategy = STRATEGIES[options.mode]
-    members, weights = len(_members(chain)), options.ensemble_weights
-    if members > 1 and not strategy.takes_ensembles:
+    count, weights = len(members(chain)), options.ensemble_weights
+    if count > 1 and not strategy.takes_ensembles:
         legal = " or ".join(name for name, one in STRATEGIES.items() if one.takes_ensembles)
         raise ConfigError(
             f"mode is {options.mode!r}, and several systems decode together only in mode {legal}"
         )
-    if weights and len(weights) != members:
+    if weights and len(weights) != count:
         raise ConfigError(
-            f"ensemble_weights has {len(weights)} numbers, and {members} decoders score: give one number each, the "
-            "first for --system, or --encoder and --decoder, the others for each --ensemble"
+            f"ensemble_weights has {len(weights)} numbers, and decoders that score are {count}: give one number each, "
+            "the first for --system, or --encoder and --decoder, the others for each --ensemble"
         )
     if strategy.needs_interface and chain.head is None:
         raise ConfigError(
             f"mode is {options.mode!r}, but this system is a plain encoder-decoder: it has no "
-            "interface whose CTC could be decoded. Use mode attention, or train with --system lego."
+            "interface whose CTC could be decoded. Use mode attention, or train with --system lego; of an ensemble, "
+            "name one first that has an interface."
         )
     return strategy(chain, options)

@@ -50,7 +50,8 @@ class Hypothesis:
     score : float
         By which hypotheses are compared, see `DecodingOptions.length_penalty` and `CTCGreedy`.
     scores : dict
-        Each scorer's own sum of log-probabilities in nats: `decoder`, `ctc` or `ctc_path`.
+        Each scorer's own sum of log-probabilities in nats: `decoder` and of an ensemble `decoder_2` and on, `ctc` or
+        `ctc_path`.
     alignment : Alignment or None
         Where in the last interface its tokens are; None where that wasn't asked for, or CTC has no path for them.
     """

@@ -248,12 +248,15 @@ def contents(folder: Path) -> dict[str, bytes]:
     return {str(path.relative_to(folder)): path.read_bytes() for path in paths}
 
 
+@pytest.mark.parametrize("together", [False, True])
 def test_a_run_that_was_killed_goes_on_where_it_was(
-    experiment: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    experiment: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], together: bool
 ) -> None:
     source, whole, killed = tmp_path / "text", tmp_path / "whole", tmp_path / "killed"
     source.write_text("".join(f"{line}\n" for line in RESUMED), errors="surrogateescape")
     arguments = ["--system", str(experiment), "--input", str(source), *ONE]
+    if together:
+        arguments += ["--ensemble", str(experiment), "--ensemble_weights", "1", "4"]
 
     def outputs(folder: Path) -> list[str]:
         return ["--output", str(folder), "--jsonl", str(folder / "all.jsonl")]
@@ -367,7 +370,10 @@ def test_help_imports_nothing_heavy() -> None:
         (["--num_threads", "0"], "--num_threads 0: give at least 1"),
         (["--ngpu", "1"], "--ngpu 1: PyTorch finds no GPU here"),
         (["--ensemble", "absent"], "absent is no experiment: it has no config.yaml"),
-        (["--ensemble_weights", "1", "2"], "ensemble_weights has 2 numbers, and 1 decoders score"),
+        (
+            ["--ensemble_weights", "1", "2"],
+            "ensemble_weights has 2 numbers, and decoders that score are 1",
+        ),
         (["--maxlenratio", "nan"], "maxlenratio is nan; it must be finite"),
     ],
 )

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from legonn.bin.system_options import add_system_options, check_system_options, load_system
+from legonn.ensemble import members
 from legonn.errors import ConfigError
 
 
@@ -23,7 +24,6 @@ def parsed(*options: str) -> argparse.Namespace:
         ["--system", "a"],
         ["--system", "a", "--checkpoint", "b.pth"],
         ["--encoder", "a", "--decoder", "b"],
-        ["--system", "a", "--ensemble", "b", "--ensemble", "c"],
         ["--encoder", "a", "--bridge", "b", "--bridge", "c", "--decoder", "d"],
     ],
 )
@@ -45,6 +45,16 @@ def test_one_system_is_named(options: list[str]) -> None:
 def test_anything_else_is_refused(options: list[str]) -> None:
     with pytest.raises(ConfigError, match="name either --system EXP"):
         check_system_options(parsed(*options))
+
+
+def test_an_ensembles_members_are_in_their_order(experiment: Path, plain_experiment: Path) -> None:
+    names = [str(plain_experiment), str(experiment)]
+    system, _ = load_system(
+        parsed("--system", names[1], "--ensemble", names[0], "--ensemble", names[1])
+    )
+    chains = members(system.chain)
+    assert [chain.ingestor is None for chain in chains] == [False, True, False]
+    assert system.name == " and ".join([names[1], *names])
 
 
 def test_what_was_not_seen_in_training_comes_as_a_warning(plain_experiment: Path) -> None:

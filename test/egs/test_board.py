@@ -32,6 +32,7 @@ def test_nothing_is_read_before_it_is_made(multi30k: Any, experiment: str, seeds
         baseline = step.get("compare_with", "")
         read = [step.get("pretrained_encoder"), step.get("pretrained_decoder")]
         read += [str(Path(baseline).parent)] if baseline else []
+        read += step.get("ensemble", "").split()
         assert {name for name in read if name} <= made
         if "lego_exp" in step:
             made.add(step["lego_exp"])

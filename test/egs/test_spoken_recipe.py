@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 from collections.abc import Callable
 from typing import Any
 
@@ -121,15 +122,51 @@ def test_an_encoders_own_decoder_scores_beside_a_borrowed_one(
     together += ["--inference_config", "conf/decode.yaml", "--ensemble"]
     weighted = ["--inference_args", "--ensemble_weights 1 3"]
     recipe.run(*SPEECH, *together, "exp/asr_en", *weighted, script=STAGES)
-    folder = recipe.folder / "exp/compose_asr_en_de_en"
-    name = "decode_ensemble_weights_1_3_with_asr_en"
-    assert len(read_text(folder / name / "test_en_speech/text")) == 6
-    (log, *_) = sorted((folder / name / "test_en_speech/logdir").glob("decode.*.log"))
+    folder = (
+        "exp/ensemble_compose_asr_en_de_en_with_asr_en/decode_ensemble_weights_1_3/test_en_speech"
+    )
+    assert len(read_text(recipe.folder / folder / "text")) == 6
+    (log, *_) = sorted((recipe.folder / folder / "logdir").glob("decode.*.log"))
     assert "--ensemble exp/asr_en" in log.read_text()
-    assert (folder / name / "test_en_speech/score.json").is_file()
+    (score, *_) = json.loads((recipe.folder / folder / "score.json").read_text())
+    assert score["system"] == "ensemble_compose_asr_en_de_en_with_asr_en"
+    assert (score["parameters"], score["train_seconds"]) == (None, None)
     printed = recipe.run(*SPEECH, *together, "exp/asr_en", *weighted, script=STAGES)
-    assert f"up to date: exp/compose_asr_en_de_en/{name}/test_en_speech/.done" in printed
-    assert "exp/absent" in recipe.fail(*SPEECH, *together, "exp/absent", script=STAGES)
+    assert f"up to date: {folder}/.done" in printed
+
+
+def test_an_ensemble_of_experiments_has_a_folder_of_its_own(
+    spoken: Any, copied: Callable[[Any], Any]
+) -> None:
+    recipe = copied(spoken)
+    shutil.copytree(recipe.folder / "exp/asr_en", recipe.folder / "exp/other")
+    options = [
+        "--lego_exp",
+        "exp/asr_en",
+        "--stage",
+        "12",
+        "--inference_config",
+        "conf/decode.yaml",
+    ]
+    printed = recipe.run(*SPEECH, *options, "--ensemble", "exp/other", script=STAGES)
+    assert "up to date: exp/asr_en/modules/.done" in printed
+    scores = recipe.folder / "exp/ensemble_asr_en_with_other/decode/test_en_speech/score.json"
+    assert json.loads(scores.read_text())[0]["system"] == "ensemble_asr_en_with_other"
+
+
+@pytest.mark.parametrize(
+    ("other", "message"),
+    [
+        ("exp/absent", "exp/absent/config.yaml"),
+        ("hf:a/b", "--ensemble hf:a/b: give an experiment"),
+        ("exp/asr_en/modules/asr_en_encoder", "asr_en_encoder: give an experiment"),
+    ],
+)
+def test_a_wrong_ensemble_is_told_before_anything_runs(
+    spoken: Any, other: str, message: str
+) -> None:
+    printed = spoken.fail(*SPEECH, "--lego_exp", "exp/none", "--ensemble", other, script=STAGES)
+    assert message in printed and "stage 1" not in printed
 
 
 def test_a_bridge_leads_from_the_encoders_own_list(

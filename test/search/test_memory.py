@@ -48,13 +48,12 @@ def test_positions_are_the_most_that_there_are_anywhere(
     assert crossed.amax(dim=0).tolist() == expected
 
 
-def test_positions_of_an_ensemble_are_those_of_the_member_that_has_most(
+def test_positions_of_an_ensemble_are_those_of_all_members(
     make_chain: Callable[..., Chain],
 ) -> None:
     part = {"width": 16, "heads": 2, "feedforward": 32}
     few, many = (make_chain(encoder_conf={**part, "length_ratio": ratio}) for ratio in (0.5, 3.0))
-    assert positions(Ensemble(few, [many]), [3, 5]) == [9, 15]
-    assert positions(Ensemble(many, [few]), [3, 5]) == [9, 15]
+    assert positions(Ensemble(few, [many, many]), [3, 5]) == [3 + 9 + 9, 5 + 15 + 15]
 
 
 def test_positions_of_sound_are_of_states() -> None:

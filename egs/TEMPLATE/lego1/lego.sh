@@ -301,14 +301,18 @@ else
     decoded=("${lego_exp}")
     system_options=(--system "$(with_model "${lego_exp}")")
 fi
-company=
-for other in ${ensemble}; do
-    other=$(with_model "${other}")
-    decoded+=("${other}")
-    system_options+=(--ensemble "${other}")
-    company+=_with_$(part_name "${other}")
-done
-: "${inference_tag:=$(basename "${inference_config:-decode}" .yaml)$(tag_of "${inference_args}")${inference_model:+_$(basename "${inference_model}" .pth)}${company}}"
+if [ -n "${ensemble}" ]; then # scores of its own, which are no experiment's
+    decode_exp=${expdir}/ensemble_$(basename "${decode_exp}")
+    for other in ${ensemble}; do
+        if [[ "${other}" == hf:* ]] || is_module "${other}"; then
+            die "--ensemble ${other}: give an experiment; legonn compose makes one of modules"
+        fi
+        decoded+=("${other}")
+        system_options+=(--ensemble "$(with_model "${other}")")
+        decode_exp+=_with_$(part_name "${other}")
+    done
+fi
+: "${inference_tag:=$(basename "${inference_config:-decode}" .yaml)$(tag_of "${inference_args}")${inference_model:+_$(basename "${inference_model}" .pth)}}"
 
 wanted() { # wanted N: whether stage N is between --stage and --stop_stage
     [ "${stage}" -le "$1" ] && [ "${stop_stage}" -ge "$1" ]
@@ -317,6 +321,11 @@ wanted() { # wanted N: whether stage N is between --stage and --stop_stage
 # ---- The stages, in order ------------------------------------------------------------------------
 # A function, so that bash has read it all: who edits this file while it runs does no harm.
 run_stages() {
+    if wanted 12; then
+        for part in ${ensemble}; do # before hours of training
+            checkpoint_sums "$(with_model "${part}")" >/dev/null
+        done
+    fi
     if wanted 1; then
         log "stage 1: data"
         mkdir -p data

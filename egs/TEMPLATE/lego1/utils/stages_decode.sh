@@ -112,8 +112,8 @@ baselines() { # baselines SET: --compare_with as NAME=FILE lines for legonn.bin.
 
 stage_score() {
     local set folder more compared facts=
-    # A composition has parents, not a training of its own.
-    "${composed}" || facts=$("${utils}/training_facts.py" "${lego_exp}")
+    # Compositions and ensembles have parents, not a training of their own.
+    "${composed}" || [ -n "${ensemble}" ] || facts=$("${utils}/training_facts.py" "${lego_exp}")
     for set in ${test_sets}; do
         folder=${decode_exp}/${inference_tag}/${set}
         need "${folder}/.done" "run stage 12"
