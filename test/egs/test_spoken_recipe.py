@@ -166,7 +166,7 @@ def test_a_wrong_ensemble_is_told_before_anything_runs(
     spoken: Any, other: str, message: str
 ) -> None:
     printed = spoken.fail(*SPEECH, "--lego_exp", "exp/none", "--ensemble", other, script=STAGES)
-    assert message in printed and "stage 1" not in printed
+    assert message in printed and "stage 1:" not in printed
 
 
 def test_a_bridge_leads_from_the_encoders_own_list(
