@@ -26,7 +26,6 @@ VERBS = {
     "publish": "put a module on the Hugging Face Hub",
     "compose": "join parts of different origin into a system",
     "look": "a page that shows what crosses the interfaces of a system",
-    "bank": "an encoder's marginals, token by token, from which decoders learn on text alone to read it",
     "score": "BLEU, chrF, TER, exact match, WER or CER, with intervals; compare systems",
     "report": "render a RESULTS.md from the scores in a results.json",
     "synthesize": "speak a text: a speech corpus from espeak-ng",

@@ -301,7 +301,6 @@ class ImaginedEncoderConfig:
     length_ratio: float = 1.6
     spread: float = 1.5
     confusion: float = 0.1
-    bank: str = ""
 
     def __post_init__(self) -> None:
         _probabilities(self, "confusion")
@@ -321,7 +320,6 @@ class ImaginedEncoderConfig:
             length_ratio=self.length_ratio,
             spread=self.spread,
             confusion=self.confusion,
-            bank=self.bank,
         )
 
     def head(self, *, source_size: int, vocabulary: int, target: str) -> Passed:

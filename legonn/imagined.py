@@ -10,7 +10,6 @@ import torch
 from espnet2.asr.encoder.abs_encoder import AbsEncoder
 from torch import Tensor, nn
 
-from legonn.bank import MarginalBank
 from legonn.interface import BLANK, Marginals, positions_needed
 from legonn.length_control import output_lengths
 
@@ -34,26 +33,15 @@ class ImaginedEncoder(AbsEncoder):
         At least 1: K / U of an utterance is `length_ratio` times a factor drawn between 1 / spread and spread.
     confusion : float
         The share of positions whose best token is doubtful, for an utterance drawn between 0 and twice this.
-    bank : str
-        A file of `MarginalBank`: the marginals are put together from these cuttings of a real encoder's, and what the
-        options above say doesn't count. In evaluation the draws are the same each time.
     """
 
     length_control = None
     source = "src_text"
 
     def __init__(
-        self,
-        *,
-        vocabulary: int,
-        length_ratio: float,
-        spread: float,
-        confusion: float,
-        bank: str = "",
+        self, *, vocabulary: int, length_ratio: float, spread: float, confusion: float
     ) -> None:
         super().__init__()
-        self.bank = bank
-        self._loaded: MarginalBank | None = None  # in training only: a decoder is lent without it
         self.vocabulary = vocabulary
         self.length_ratio = length_ratio
         self.spread = spread
@@ -68,9 +56,6 @@ class ImaginedEncoder(AbsEncoder):
     ) -> tuple[Tensor, Tensor, Tensor | None]:
         """Ids (B, U), padded with anything, and (B,) -> log-probabilities (B, K, V), (B,), None."""
         tokens = xs_pad.clamp(min=0)
-        if self.bank:
-            marginals = self._recall(tokens, ilens)
-            return marginals.log_probs, marginals.lengths, None
         best, lengths = self._path(tokens, ilens)
         probs = torch.full(
             (*best.shape, self.vocabulary), FLOOR / self.vocabulary, device=best.device
@@ -83,12 +68,6 @@ class ImaginedEncoder(AbsEncoder):
             )
         probs.scatter_add_(-1, best[..., None], certain[..., None])
         return (probs / (1 + FLOOR)).log(), lengths, None
-
-    def _recall(self, tokens: Tensor, lengths: Tensor) -> Marginals:
-        if self._loaded is None:
-            self._loaded = MarginalBank.load(self.bank).to(tokens.device)
-        same = None if self.training else torch.Generator(tokens.device).manual_seed(0)
-        return self._loaded.draw(tokens, lengths, same)
 
     def _path(self, tokens: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
         """A CTC path of each target, each token once: int64 (B, K), (B,)."""

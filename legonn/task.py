@@ -22,7 +22,6 @@ from espnet2.utils.nested_dict_action import NestedDictAction
 from espnet2.utils.types import float_or_none, str2bool, str_or_none
 
 from legonn.audio.recordings import Utterance, read_sound
-from legonn.bank import MarginalBank
 from legonn.chain import Chain
 from legonn.data.folder import read_text
 from legonn.data.lengths import positions_per_token
@@ -450,11 +449,6 @@ def _check_imagined(args: argparse.Namespace) -> None:
         raise ConfigError(
             f"an imagined encoder writes the tokens that it reads, but --src_token_list and {name} differ: name the "
             "same list for both (recipes: --src_token_listdir and --interface_listdir, or --token_listdir)"
-        )
-    bank = args.encoder_conf.get("bank")
-    if bank and MarginalBank.load(bank).tokens != tuple(codecs[name].tokens):
-        raise ConfigError(
-            f"encoder_conf: bank={bank} is of other tokens than {name}: make it with an encoder that writes these"
         )
 
 

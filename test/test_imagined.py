@@ -25,8 +25,8 @@ LENGTHS = torch.tensor([4, 3, 1])
 TEXTS = [[3, 3, 4, 5], [5, 5, 5], [2]]
 
 
-def encoder(**options: Any) -> ImaginedEncoder:
-    made: dict[str, Any] = {"length_ratio": 2.0, "spread": 1.5, "confusion": 0.1, **options}
+def encoder(**options: float) -> ImaginedEncoder:
+    made = {"length_ratio": 2.0, "spread": 1.5, "confusion": 0.1, **options}
     return ImaginedEncoder(vocabulary=V, **made)
 
 

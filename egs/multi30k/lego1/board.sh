@@ -257,24 +257,6 @@ listen_for_pieces() { # listen_for_pieces CAPTIONS SEED LIST: a baseline, a list
     encoder=${tag}_hybrid_pieces_s${seed}
     swap E6 "hybrid-encoder,pieces+De-En-decoder+own-decoder,${captions}" "${encoder}" "${lender}" "${seed}" \
         "${data[@]}" "${together[@]}" --ensemble "${expdir}/${encoder}" "${baseline[@]}"
-    learn_to_read "${captions}" "${seed}" "${list}"
-    name=hybrid-encoder,pieces+De-En-decoder-that-reads-it
-    swap E6 "${name},${captions}" "${encoder}" "reader${captions}_s${seed}" "${seed}" "${data[@]}" "${borrowed[@]}" \
-        "${baseline[@]}"
-    swap E6 "${name}+own-decoder,${captions}" "${encoder}" "reader${captions}_s${seed}" "${seed}" \
-        "${data[@]}" "${together[@]}" --ensemble "${expdir}/${encoder}" "${baseline[@]}"
-}
-
-learn_to_read() { # learn_to_read CAPTIONS SEED LIST: the borrowed decoder, from text, what the hybrid's encoder writes
-    local text=${donor_pairs[5000]} encoder=${expdir}/spoken$1_hybrid_pieces_s$2 heard train_args
-    local bank=${encoder}/bank.safetensors
-    heard=dump/raw_speech/train_en_${spoken_captions[$1]}_speech_sp
-    make_once "${bank}" legonn bank --encoder "${encoder}" --input "${heard}/wav.scp" --text "${heard}/text.tc.en" \
-        --noise_snr 6 22 --passes 2 --num_threads 2 --output "${bank}"
-    train_args="--encoder_conf bank=${bank}"
-    train E6 "De-En-decoder-that-reads,${1}" "reader$1" conf/tuning/train_read.yaml "$2" --src_lang en \
-        --train_pairs "${text}" --token_listdir "$3" --src_token_listdir "$3" \
-        --pretrained_decoder "${expdir}/donor${text#1-}_pieces_s${first}" --stop_stage 11
 }
 
 bridge_from_pieces() { # bridge_from_pieces PAIRS LIST: of the text PAIRS, behind the first seed's listener of 2,500 captions

@@ -36,17 +36,6 @@ swap() { # swap EXPERIMENT SYSTEM ENCODER DECODER SEED OPTION ...: of these expe
         --pretrained_encoder "${expdir}/${encoder}" --pretrained_decoder "${expdir}/${decoder}" "$@"
 }
 
-make_once() { # make_once FILE COMMAND ...: unless it is there
-    local file=$1
-    shift
-    if [ "${plan}" = true ]; then
-        printf '%q ' "$@"
-        echo
-    elif [ ! -f "${file}" ]; then
-        "$@"
-    fi
-}
-
 next_seed() { # next_seed SEED: the seed whose decoder is put behind this one's encoder
     local list i
     read -ra list <<<"${seeds}"
