@@ -118,6 +118,10 @@ class Chain(AbsESPnetModel):
                 module.train(mode and module.weight.requires_grad)
         return self
 
+    def members(self) -> list[Chain]:
+        """The chains whose decoders score together: this one, and of an ensemble the others."""
+        return [self]
+
     def encode(self, source: Tensor, lengths: Tensor) -> Encoded:
         """The encoder's input (B, T, ...) and (B,) -> what the decoder reads."""
         states, positions, _ = self.encoder(source, lengths)

@@ -10,7 +10,7 @@ from torch import nn
 from legonn.bridge import Bridge
 from legonn.chain import Chain
 
-__all__ = ["Ensemble", "members"]
+__all__ = ["Ensemble"]
 
 
 class Ensemble(Chain):
@@ -37,14 +37,9 @@ class Ensemble(Chain):
             decoder=first.decoder,
             precision=first.precision,
         )
-        everyone = [member for chain in (first, *others) for member in members(chain)]
+        everyone = [member for chain in (first, *others) for member in chain.members()]
         self.others = nn.ModuleList(everyone[1:])
 
     def members(self) -> list[Chain]:
-        """The first chain, which is this one, and the others."""
+        """See `Chain`; the first is this one."""
         return [self, *(cast(Chain, other) for other in self.others)]
-
-
-def members(chain: Chain) -> list[Chain]:
-    """Those of an ensemble; any other chain is one itself."""
-    return chain.members() if isinstance(chain, Ensemble) else [chain]

@@ -10,7 +10,6 @@ from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
 from legonn.chain import Chain, Encoded
-from legonn.ensemble import members
 from legonn.inference_linear import CONVERTED, converted
 from legonn.interface import Marginals
 from legonn.layers import Linear
@@ -81,7 +80,7 @@ def decode_batch(
     device = _device(chain)
     with autocast(device, torch.bfloat16 if precision in ("bf16", "autocast") else torch.float32):
         inputs = [source.to(device) for source in sources]
-        encoded, *others = (_encode(member, inputs) for member in members(chain))
+        encoded, *others = (_encode(member, inputs) for member in chain.members())
         encoded = dataclasses.replace(encoded, others=tuple(others))
         found = strategy(encoded)
     return _with_alignments(found, encoded) if aligned and encoded.marginals else found

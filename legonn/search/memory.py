@@ -9,7 +9,6 @@ from torch import Tensor
 
 from legonn.bridge import Bridge
 from legonn.chain import Chain
-from legonn.ensemble import members
 from legonn.errors import LegonnError
 from legonn.length_control import output_lengths
 from legonn.search.beam import Found
@@ -32,7 +31,7 @@ def positions(chain: Chain, lengths: Sequence[int]) -> list[int]:
 
     Of an ensemble those of all members together, as all are in memory at once.
     """
-    most = [_positions(member, lengths) for member in members(chain)]
+    most = [_positions(member, lengths) for member in chain.members()]
     return [sum(counts) for counts in zip(*most, strict=True)]
 
 

@@ -9,7 +9,6 @@ import torch
 from torch import Tensor
 
 from legonn.chain import Chain, Encoded
-from legonn.ensemble import members
 from legonn.errors import ConfigError
 from legonn.layers import padding_mask
 from legonn.search.beam import LEAVE, BeamSearch, Found
@@ -97,7 +96,7 @@ class Attention(Strategy):
 
     def weights(self) -> dict[str, float]:
         """By scorer."""
-        chains = members(self.chain)
+        chains = self.chain.members()
         weights = self.options.ensemble_weights or (1.0,) * len(chains)
         return {
             name: weight / sum(weights)
@@ -107,7 +106,7 @@ class Attention(Strategy):
     def scorers(self, encoded: Encoded) -> dict[str, Scorer]:
         """Of a search that begins."""
         size = self.options.beam_size
-        chains = members(self.chain)
+        chains = self.chain.members()
         read = (encoded, *encoded.others)
         return {
             name: DecoderScorer(chain.decoder, own.memory, own.lengths, size=size)
@@ -284,7 +283,7 @@ def strategy_for(chain: Chain, options: DecodingOptions) -> Strategy:
         if there are weights for another number of decoders.
     """
     strategy = STRATEGIES[options.mode]
-    count, weights = len(members(chain)), options.ensemble_weights
+    count, weights = len(chain.members()), options.ensemble_weights
     if count > 1 and not strategy.takes_ensembles:
         legal = " or ".join(name for name, one in STRATEGIES.items() if one.takes_ensembles)
         raise ConfigError(

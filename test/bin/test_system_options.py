@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 
 from legonn.bin.system_options import add_system_options, check_system_options, load_system
-from legonn.ensemble import members
 from legonn.errors import ConfigError
 
 
@@ -52,7 +51,7 @@ def test_an_ensembles_members_are_in_their_order(experiment: Path, plain_experim
     system, _ = load_system(
         parsed("--system", names[1], "--ensemble", names[0], "--ensemble", names[1])
     )
-    chains = members(system.chain)
+    chains = system.chain.members()
     assert [chain.ingestor is None for chain in chains] == [False, True, False]
     assert system.name == " and ".join([names[1], *names])
 

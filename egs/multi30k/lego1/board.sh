@@ -16,8 +16,8 @@
 #   E5  E4 fine-tuned; German's encoder with French tokens; and E4 and E5 for 1,000, 2,000 and 10,000 pairs, with the
 #       first seed
 #   E6  English captions spoken (synthetic), with German-English decoders, untouched and fine-tuned: 1.2 hours and a list of
-#       300 pieces, behind LegoNN's encoder and behind the baseline's own, there also beside its decoder. With the first seed: 2.4 hours of that; a bridge
-#       of text from the pieces to E4's decoder. 2.4 hours and E4's list; and average pooling in place of the length
+#       300 pieces, behind LegoNN's encoder and behind the baseline's own, there also beside its decoder. With the first
+#       seed: 2.4 hours of that; a bridge of text from the pieces to E4's decoder. 2.4 hours and E4's list; and average pooling in place of the length
 #       controller, with the first seed
 #   E9  ingestors: BeamConv, and a receptive field of 3, with the first seed
 set -euo pipefail
