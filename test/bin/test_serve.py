@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import httpx
@@ -67,20 +68,13 @@ def test_what_cannot_be_served_is_one_message(
 
 
 def test_a_system_that_hears_is_refused(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    experiment: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from legonn.audio.source import Sound
     from legonn.bin import serve
 
-    class Hearing:
-        source = Sound(8000)
-
-        class chain:
-            head = None
-            eval = staticmethod(lambda: None)
-
     def load(args: Any) -> Any:
-        return Hearing(), []
+        return SimpleNamespace(chain=System.load(experiment).chain, source=Sound(8000)), []
 
     monkeypatch.setattr(serve, "load_system", load)
     assert run(main, ["--system", "x", "--port", "0"]) == 2
