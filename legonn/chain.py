@@ -20,6 +20,7 @@ from legonn.head import Head
 from legonn.imagined import ImaginedEncoder, Passed
 from legonn.ingestor import Ingestor
 from legonn.interface import Marginals, feasible
+from legonn.language_model import LanguageModel
 from legonn.precision import autocast, resolve_precision
 
 __all__ = ["Chain", "Encoded"]
@@ -108,6 +109,7 @@ class Chain(AbsESPnetModel):
         self.ce_consistency = ce_consistency
         self.label_smoothing = label_smoothing
         self.precision = precision
+        self.language_model: LanguageModel | None = None  # an ensemble may have one
         self.sos = self.eos = decoder.embedding.num_embeddings - 1
 
     def train(self, mode: bool = True) -> Chain:

@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from legonn.errors import ConfigError
+from legonn.language_model import LanguageModel
 from legonn.layers import FeedForward, Linear
 
 __all__ = ["Bf16Linear", "Int8Linear", "converted"]
@@ -108,7 +109,8 @@ CONVERTED: dict[str, type[Int8Linear] | type[Bf16Linear]] = {"int8": Int8Linear,
 
 
 def converted(network: M, precision: str) -> M:
-    """A copy for a CPU whose linear layers are of `precision`; embeddings, convolutions and norms stay as they are.
+    """A copy for a CPU whose linear layers are of `precision`; embeddings, convolutions, norms, and a language model
+    stay as they are.
 
     Raises
     ------
@@ -121,7 +123,8 @@ def converted(network: M, precision: str) -> M:
             f"precision {precision} is for CPUs, and the system is on {device}: give bf16, or leave --ngpu out"
         )
     network = copy.deepcopy(network)
-    for module in list(network.modules()):
+    kept = {m for lm in network.modules() if isinstance(lm, LanguageModel) for m in lm.modules()}
+    for module in [module for module in network.modules() if module not in kept]:
         for name, child in module.named_children():
             # Other classes may be read by their weights, such as those inside nn.MultiheadAttention.
             if isinstance(child, nn.Linear) and type(child) in (nn.Linear, Linear):

@@ -17,7 +17,7 @@ from torch.nn import functional
 from legonn.errors import ConfigError, InterfaceMismatch
 from legonn.tokenizer import TextCodec, file_sha256
 
-__all__ = ["BLANK", "Interface", "Marginals", "feasible", "positions_needed"]
+__all__ = ["BLANK", "Interface", "Marginals", "feasible", "positions_needed", "token_difference"]
 
 BLANK = 0
 
@@ -205,7 +205,7 @@ class Interface:
     def difference(self, reader: Interface) -> str:
         """What of tokens, blank and tokenizer isn't the same on two sides; empty where nothing is."""
         if self.tokens != reader.tokens:
-            return _token_difference(self.tokens, reader.tokens)
+            return token_difference(self.tokens, reader.tokens)
         if self.blank != reader.blank:
             return (
                 f"the blank is id {self.blank} on the one side and id {reader.blank} on the other"
@@ -298,7 +298,7 @@ _TYPES: dict[str, Any] = {
 }
 
 
-def _token_difference(mine: tuple[str, ...], theirs: tuple[str, ...]) -> str:
+def token_difference(mine: tuple[str, ...], theirs: tuple[str, ...]) -> str:
     rows = [
         f"id {i}: {a!r} against {b!r}"
         for i, (a, b) in enumerate(zip(mine, theirs, strict=False))

@@ -20,9 +20,11 @@ from legonn.bridge import Bridge
 from legonn.chain import Chain
 from legonn.ensemble import Ensemble
 from legonn.errors import ConfigError
+from legonn.experiment import find_checkpoint, load_weights, read_config, split_checkpoint
 from legonn.factory import build_chain, sound_of
 from legonn.head import Head
-from legonn.interface import Interface
+from legonn.interface import Interface, token_difference
+from legonn.language_model import LanguageModel
 from legonn.part import CONFIG_KEYS, Part, bridge_config, check_fits, in_chain, lent
 from legonn.tokenizer import TextCodec, file_sha256
 
@@ -30,16 +32,6 @@ if TYPE_CHECKING:
     from legonn.search import Hypothesis
 
 __all__ = ["System", "interface_model", "load_part"]
-
-# Averages first; `latest` is what a run that was killed in its last minutes still has.
-CHECKPOINTS = (
-    "valid.acc.ave.pth",
-    "valid.loss.ave.pth",
-    "*.ave.pth",
-    "*.best.pth",
-    "latest.pth",
-    "composed.pth",
-)
 
 TOKEN_KEYS = tuple(
     f"{prefix}{key}" for prefix in ("", "src_") for key in ("token_list", "token_type", "bpemodel")
@@ -99,14 +91,14 @@ class System:
         ConfigError
             If something of the experiment is absent, damaged, or doesn't belong to it.
         """
-        folder, checkpoint = _split(spec, checkpoint)
+        folder, named = split_checkpoint(spec)
         _refuse_module(folder)
-        config = _read_config(folder / "config.yaml")
+        config = _read_config(folder)
         source, target = _codecs(config, folder)
         interface = Interface.load(folder / "interface.yaml")
         _check_tokenizers(interface, source, target, folder)
         chain = build_chain(config, source_size=len(source.tokens), target_size=len(target.tokens))
-        _load_weights(chain, _find_checkpoint(folder, checkpoint))
+        load_weights(chain, find_checkpoint(folder, checkpoint or named))
         described = {key: config[key] for key in CHAIN_KEYS if key in config}
         between = _between(config, folder)
         return cls(chain.eval(), source, target, interface, str(folder), described, between)
@@ -217,6 +209,31 @@ class System:
             config={**self.config, "others": [dict(other.config) for other in others]},
         )
 
+    def with_language_model(self, model: LanguageModel) -> System:
+        """This system, to decode with, whose hypotheses a language model scores too.
+
+        Parameters
+        ----------
+        model : LanguageModel
+            Of the tokens that the system writes; it takes the place of one that is there.
+
+        Raises
+        ------
+        ConfigError
+            If it counts in other tokens.
+        """
+        if model.tokens != self.target.tokens:
+            raise ConfigError(
+                f"{self.name} and the language model {model.name} can't decode together: "
+                f"{token_difference(self.target.tokens, model.tokens)}. Train it with the system's --token_listdir"
+            )
+        return dataclasses.replace(
+            self,
+            chain=Ensemble(self.chain, language_model=model).eval(),
+            name=f"{self.name} with {model.name}",
+            config={**self.config, "language_model": model.name},
+        )
+
     def parts(self) -> list[Part]:
         """What it is made of, in the order of the chain; the layers are shared, not copied."""
         modular = self.chain.ingestor is not None
@@ -275,7 +292,7 @@ class System:
         from legonn.data.atomic import write_atomic
 
         if isinstance(self.chain, Ensemble):
-            raise ConfigError(f"{self.name} are several systems: save each of them")
+            raise ConfigError(f"{self.name} is not one system: save each by itself")
         if (folder / "config.yaml").exists():
             raise ConfigError(f"{folder} holds an experiment already: name another folder")
         folder.mkdir(parents=True, exist_ok=True)
@@ -360,13 +377,6 @@ def _sources_apart(mine: TextCodec | Sound, theirs: TextCodec | Sound) -> str:
     return "" if mine == theirs else f"they read {kinds[0]} and {kinds[1]}"
 
 
-def _split(spec: str | Path, checkpoint: str | None) -> tuple[Path, str | None]:
-    folder, colon, name = str(spec).rpartition(":")
-    if colon and name.endswith(".pth"):
-        return Path(folder), checkpoint or name
-    return Path(spec), checkpoint
-
-
 def _refuse_module(folder: Path) -> None:
     from legonn.module import is_module
 
@@ -377,20 +387,11 @@ def _refuse_module(folder: Path) -> None:
         )
 
 
-def _read_config(path: Path) -> Mapping[str, Any]:
-    try:
-        config = yaml.load(path.read_text(encoding="utf-8"), Loader=_SAFE_LOADER)
-    except FileNotFoundError as error:
-        raise ConfigError(f"{path.parent} is no experiment: it has no {path.name}") from error
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise ConfigError(f"{path} can't be read as YAML: {error}") from error
-    if not isinstance(config, dict) or not set(TOKEN_KEYS) <= config.keys():
-        raise ConfigError(f"{path} is not the configuration of a legonn experiment")
+def _read_config(folder: Path) -> Mapping[str, Any]:
+    config = read_config(folder)
+    if not set(TOKEN_KEYS) <= config.keys():
+        raise ConfigError(f"{folder}/config.yaml is not the configuration of a legonn experiment")
     return config
-
-
-# The same grammar in C: a configuration holds two token lists, and start-up counts.
-_SAFE_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 def _codecs(config: Mapping[str, Any], folder: Path) -> tuple[TextCodec | Sound, TextCodec]:
@@ -435,41 +436,6 @@ def _check_model(model: Path | None, sha256: str | None, folder: Path) -> None:
         raise ConfigError(f"{model} is absent: the experiment's folder is incomplete")
     if sha256 is not None and file_sha256(model) != sha256:
         raise ConfigError(f"{model} is not the tokenizer that {folder} was trained with")
-
-
-def _find_checkpoint(folder: Path, name: str | None) -> Path:
-    if name is not None:
-        if not (folder / name).exists():
-            there = ", ".join(sorted(path.name for path in folder.glob("*.pth"))) or "none"
-            raise ConfigError(f"{folder} has no checkpoint {name}; it has {there}")
-        return folder / name
-    for pattern in CHECKPOINTS:
-        found = sorted(folder.glob(pattern))
-        if found:
-            return found[0]
-    raise ConfigError(f"{folder} has no checkpoint yet: train it first (stage 11)")
-
-
-def _load_weights(chain: Chain, path: Path) -> None:
-    """Load tensors, and nothing else, into a chain of exactly their names and shapes."""
-    import pickle
-
-    try:
-        states = torch.load(path, map_location="cpu", weights_only=True)
-    except (OSError, RuntimeError, EOFError, pickle.UnpicklingError) as error:
-        raise ConfigError(f"{path} is no checkpoint, or a damaged one: {error}") from error
-    if not isinstance(states, dict):
-        raise ConfigError(
-            f"{path} doesn't belong to its config.yaml: it holds a {type(states).__name__}, no weights"
-        )
-    try:
-        chain.load_state_dict(states)
-    except RuntimeError as error:
-        faults = [line.strip() for line in str(error).splitlines()[1:]]
-        shown = "; ".join(fault[:200] for fault in faults[:3])
-        raise ConfigError(
-            f"{path} doesn't belong to its config.yaml: {shown} ({len(faults)} kinds of fault)"
-        ) from error
 
 
 def load_part(spec: str | Path, kind: str) -> Part:

@@ -93,7 +93,7 @@ def test_others_that_write_other_tokens_are_refused(system: System) -> None:
 
 def test_it_is_not_saved(system: System, tmp_path: Path) -> None:
     with pytest.raises(
-        ConfigError, match="^exp/a and exp/a are several systems: save each of them$"
+        ConfigError, match="^exp/a and exp/a is not one system: save each by itself$"
     ):
         system.with_others([system]).save(tmp_path / "both")
     assert not (tmp_path / "both").exists()

@@ -105,7 +105,7 @@ def imported(path: Path) -> set[str]:
 
 # What reads checkpoints that the user named, or made itself, and only as tensors.
 READERS = {
-    "legonn/system.py",
+    "legonn/experiment.py",
     "legonn/trainer.py",
     "legonn/finetuning.py",
     "tools/bench_module.py",

@@ -24,13 +24,15 @@ examples:
   legonn decode --system exp/lego --input in.fr --output out.en --nbest 5 --jsonl out.jsonl
   legonn decode --encoder exp/asr --decoder exp/de --ensemble exp/asr --mode joint --input a.wav
       the borrowed decoder and the encoder's own, together
+  legonn decode --system exp/asr --lm exp/lm --lm_weight 0.3 --input a.wav
 
 --jsonl:
   A line an input, in the order of the input:
       {"id": ..., "hypotheses": [{"text", "tokens", "score", "scores", "alignment"}, ...]}
   id: the utterance's, or of plain lines the line's number, from 1. The best of --nbest hypotheses comes first. score is
   what they are compared by; scores are each scorer's own log-probability of the whole in nats, not weighted,
-  {"decoder": ..., "ctc": ...}, of an ensemble with decoder_2 and on; of ctc_greedy, ctc_path is that of one path.
+  {"decoder": ..., "ctc": ...}, of an ensemble with decoder_2 and on, of a language model with lm; of ctc_greedy,
+  ctc_path is that of one path.
   alignment has for each token its first and its last position in the last interface, from 0: [[0, 1], [3, 3], ...],
   where CTC's best path of these tokens puts them. It is null where there is none: the interface has fewer positions
   than the tokens need, or the system is a plain encoder-decoder. Of audio, seconds has [start, end] of each token, as

@@ -21,6 +21,7 @@ OPTION_HELP = {
     "ctc_weight": "of the CTC score in modes joint and rescore, 0 to below 1",
     "ensemble_weights": "with --ensemble, of the decoders' scores: one number for the system, then one for each "
     "--ensemble; only their proportions count",
+    "lm_weight": "with --lm, of the language model's score, which is added to the others'",
     "maxlenratio": "most tokens a position the decoder reads; negative: a count; 0: 2 K + 10",
     "minlenratio": "fewest tokens a position the decoder reads; negative: a count",
     "nbest": "hypotheses of each line, <n>best_recog",

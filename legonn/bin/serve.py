@@ -93,7 +93,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     from legonn.serving.server import bind, run
 
     first = args.system or "+".join([args.encoder, *args.bridge, args.decoder])
-    name = " and ".join([first, *args.ensemble])
+    name = " and ".join([first, *args.ensemble]) + (f" with {args.lm}" if args.lm else "")
     service = Service(
         lambda: load_engine(args, decoding), name=name, decoding=decoding, serving=serving
     )

@@ -32,6 +32,12 @@ def add_system_options(parser: argparse.ArgumentParser, *, together: bool = True
             help="in modes attention and joint another system's decoder scores along, of the same input and tokens "
             "(log-linear; see --ensemble_weights); CTC is the first system's. May be given several times",
         )
+        group.add_argument(
+            "--lm",
+            metavar="EXP",
+            help="in modes attention and joint one of ESPnet's language models of the same tokens scores along: a "
+            "recipe's stage 7, or espnet2.bin.lm_train (see --lm_weight)",
+        )
 
 
 def check_system_options(args: argparse.Namespace) -> None:
@@ -50,12 +56,17 @@ def check_system_options(args: argparse.Namespace) -> None:
 
 
 def load_system(args: argparse.Namespace) -> tuple[System, list[str]]:
-    """Load or compose it, with its ensemble; what fits but was not seen in training comes as warnings."""
+    """Load or compose it, with what scores along; what fits but was not seen in training comes as warnings."""
+    from legonn.language_model import LanguageModel
     from legonn.system import System
 
     system, notes = _load_first(args)
     others = [System.load(spec) for spec in getattr(args, "ensemble", [])]
-    return system.with_others(others) if others else system, notes
+    if others:
+        system = system.with_others(others)
+    if getattr(args, "lm", None) is not None:
+        system = system.with_language_model(LanguageModel.load(args.lm))
+    return system, notes
 
 
 def _load_first(args: argparse.Namespace) -> tuple[System, list[str]]:

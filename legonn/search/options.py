@@ -41,6 +41,8 @@ class DecodingOptions:
     ensemble_weights : tuple of float
         Of an ensemble's decoders, the first system's first, in the decoders' part of the score; only their proportions
         count. Empty: all the same.
+    lm_weight : float
+        Of the language model's score, where there is one, in `attention` and `joint`: it is added to the others.
     maxlenratio, minlenratio : float
         Most and fewest tokens, `<eos>` not counted, as a multiple of the K positions that the
         decoder reads; a negative number is an absolute count. `maxlenratio` 0: 2 K + 10 (ESPnet's
@@ -68,6 +70,7 @@ class DecodingOptions:
     length_bonus: float = 0.0
     ctc_weight: float = 0.3
     ensemble_weights: tuple[float, ...] = ()
+    lm_weight: float = 0.3
     maxlenratio: float = 0.0
     minlenratio: float = 0.0
     nbest: int = 1
@@ -86,6 +89,7 @@ class DecodingOptions:
             ("length_bonus", math.isfinite(self.length_bonus), "it must be finite"),
             ("ctc_weight", 0 <= self.ctc_weight < 1, "it must be at least 0 and below 1"),
             ("ensemble_weights", _are_weights(self.ensemble_weights), "each must be a number above 0"),
+            ("lm_weight", 0 <= self.lm_weight < math.inf, "it must be at least 0"),
             ("nbest", 1 <= self.nbest <= self.beam_size, "legal are 1 to beam_size"),
             ("maxlenratio", math.isfinite(self.maxlenratio), "it must be finite"),
             ("minlenratio", math.isfinite(self.minlenratio), "it must be finite"),

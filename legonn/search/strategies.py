@@ -16,7 +16,7 @@ from legonn.search.ctc_beam import prefix_beam_search
 from legonn.search.ctc_prefix import CTCScorer
 from legonn.search.options import DecodingOptions
 from legonn.search.rescoring import decoder_scores
-from legonn.search.scorers import DecoderScorer, Scorer
+from legonn.search.scorers import DecoderScorer, EspnetScorer, Scorer
 
 __all__ = [
     "Attention",
@@ -54,7 +54,10 @@ class Strategy(ABC):
 
 
 class Attention(Strategy):
-    """Beam search with the decoder alone, whose score is `decoder`; of an ensemble with all, `decoder_2` and on."""
+    """Beam search with the decoder, whose score is `decoder`.
+
+    Of an ensemble with all decoders, `decoder_2` and on; with the language model that the chain may have, `lm`.
+    """
 
     needs_interface = False
     takes_ensembles = True
@@ -98,24 +101,28 @@ class Attention(Strategy):
         """By scorer."""
         chains = self.chain.members()
         weights = self.options.ensemble_weights or (1.0,) * len(chains)
-        return {
+        decoders = {
             name: weight / sum(weights)
             for name, weight in zip(_decoder_names(chains), weights, strict=True)
         }
+        return {**decoders, **({"lm": self.options.lm_weight} if self.chain.language_model else {})}
 
     def scorers(self, encoded: Encoded) -> dict[str, Scorer]:
         """Of a search that begins."""
         size = self.options.beam_size
         chains = self.chain.members()
         read = (encoded, *encoded.others)
-        return {
+        scorers: dict[str, Scorer] = {
             name: DecoderScorer(chain.decoder, own.memory, own.lengths, size=size)
             for name, chain, own in zip(_decoder_names(chains), chains, read, strict=True)
         }
+        if (model := self.chain.language_model) is not None:
+            scorers["lm"] = EspnetScorer(model, encoded.lengths[:, None], size=size, name="lm")
+        return scorers
 
 
 class Joint(Attention):
-    """Beam search with the decoder and the last interface's CTC; scores are `decoder` and `ctc`."""
+    """Beam search with the decoder and the last interface's CTC; scores are `Attention`'s and `ctc`."""
 
     needs_interface = True
 
@@ -135,8 +142,11 @@ class Joint(Attention):
     def weights(self) -> dict[str, float]:
         """See `Attention`."""
         ctc = self.options.ctc_weight
-        decoders = {name: (1 - ctc) * weight for name, weight in super().weights().items()}
-        return {**decoders, "ctc": ctc}
+        others = super().weights()
+        shared = {
+            name: weight * (1.0 if name == "lm" else 1 - ctc) for name, weight in others.items()
+        }
+        return {**shared, "ctc": ctc}
 
     def scorers(self, encoded: Encoded) -> dict[str, Scorer]:
         """See `Attention`."""
@@ -279,15 +289,19 @@ def strategy_for(chain: Chain, options: DecodingOptions) -> Strategy:
     Raises
     ------
     ConfigError
-        If it needs an interface and the chain is a plain encoder-decoder; if it can't decode the ensemble given;
-        if there are weights for another number of decoders.
+        If it needs an interface and the chain is a plain encoder-decoder; if it can't decode the ensemble given, or
+        with its language model; if there are weights for another number of decoders.
     """
     strategy = STRATEGIES[options.mode]
     count, weights = len(chain.members()), options.ensemble_weights
+    legal = " or ".join(name for name, one in STRATEGIES.items() if one.takes_ensembles)
     if count > 1 and not strategy.takes_ensembles:
-        legal = " or ".join(name for name, one in STRATEGIES.items() if one.takes_ensembles)
         raise ConfigError(
             f"mode is {options.mode!r}, and several systems decode together only in mode {legal}"
+        )
+    if chain.language_model is not None and not strategy.takes_ensembles:
+        raise ConfigError(
+            f"mode is {options.mode!r}, and a language model scores along only in mode {legal}: leave out --lm"
         )
     if weights and len(weights) != count:
         raise ConfigError(

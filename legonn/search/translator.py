@@ -51,7 +51,7 @@ class Hypothesis:
         By which hypotheses are compared, see `DecodingOptions.length_penalty` and `CTCGreedy`.
     scores : dict
         Each scorer's own sum of log-probabilities in nats: `decoder` and of an ensemble `decoder_2` and on, `ctc` or
-        `ctc_path`.
+        `ctc_path`, `lm`.
     alignment : Alignment or None
         Where in the last interface its tokens are; None where that wasn't asked for, or CTC has no path for them.
     """

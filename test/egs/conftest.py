@@ -162,6 +162,12 @@ def copied(tmp_path: Path) -> Callable[[Recipe], Recipe]:
     return lambda recipe: copy_made(recipe, tmp_path)
 
 
+@pytest.fixture(scope="session")
+def copied_for_all(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Recipe, str], Recipe]:
+    """As `copied`, for more than one test."""
+    return lambda recipe, name: copy_made(recipe, tmp_path_factory.mktemp(name))
+
+
 @pytest.fixture
 def again(finished: Recipe, copied: Callable[[Recipe], Recipe]) -> Recipe:
     """A copy of the finished recipe, to change."""
@@ -180,10 +186,10 @@ max_epoch: 2
 
 @pytest.fixture(scope="session")
 def spoken_run(
-    first_run: tuple[Recipe, str], tmp_path_factory: pytest.TempPathFactory
+    first_run: tuple[Recipe, str], copied_for_all: Callable[[Recipe, str], Recipe]
 ) -> tuple[Recipe, str]:
     """The finished recipe, gone on with speech, and what that printed; look, don't change."""
-    recipe = copy_made(first_run[0], tmp_path_factory.mktemp("spoken"))
+    recipe = copied_for_all(first_run[0], "spoken")
     (recipe.folder / "conf/tiny_speech.yaml").write_text(TINY_SPEECH)
     options = ["--spoken_pairs", "12", "--speech_lego_config", "conf/tiny_speech.yaml"]
     return recipe, recipe.run(*OPTIONS, *options)

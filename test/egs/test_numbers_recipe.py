@@ -33,7 +33,7 @@ def test_it_ends_with_a_table_of_the_three_systems(first_run: Any) -> None:
 def test_stages_that_do_nothing_say_why(first_run: Any) -> None:
     for what in (
         "stage 2: speed perturbation is skipped: this recipe reads text",
-        "stages 6-9: the language model is skipped",
+        "stages 6-8: no language model is trained: --use_lm true asks for one",
         "stage 15: publishing is skipped",
     ):
         assert what in first_run[1]

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 import torch
+from espnet2.lm.seq_rnn_lm import SequentialRNNLM
+from espnet2.lm.transformer_lm import TransformerLM
 
 from legonn.chain import Chain
 from legonn.ensemble import Ensemble
 from legonn.errors import ConfigError
 from legonn.factory import build_chain
+from legonn.language_model import LanguageModel
 from legonn.search import MODES, DecodingOptions, decode_batch
 from legonn.search.alignment import align
 from legonn.search.decoding import prepare
@@ -378,3 +382,61 @@ def test_each_member_has_its_weight(make_chain: MakeChain, trio: Ensemble) -> No
         ConfigError, match="has 2 numbers, and decoders that score are 1.*each --ensemble$"
     ):
         prepare(make_chain(), DecodingOptions(ensemble_weights=(1, 2)))
+
+
+@pytest.fixture(params=["seq_rnn", "transformer"])
+def advised(request: pytest.FixtureRequest, make_chain: MakeChain) -> Ensemble:
+    """Two chains, and a language model of the same tokens."""
+    torch.manual_seed(3)
+    network: Any = {
+        "seq_rnn": lambda: SequentialRNNLM(7, unit=8, nlayers=2),
+        "transformer": lambda: TransformerLM(7, embed_unit=8, att_unit=8, head=2, unit=16, layer=2),
+    }[request.param]()
+    with torch.no_grad():  # as `make_chain`
+        for parameter in network.parameters():
+            parameter.mul_(2)
+    model = LanguageModel(network, "_?abcd$", "lm").eval()
+    return Ensemble(make_chain(), [make_chain(seed=1)], language_model=model).eval()
+
+
+@pytest.mark.parametrize("mode", ["attention", "joint"])
+def test_a_language_models_score_is_added(advised: Ensemble, mode: str) -> None:
+    """The golden values come from the network's uncached pass over the whole."""
+    options = DecodingOptions(mode=mode, ctc_weight=0.25, lm_weight=0.7, nbest=3)
+    (found,) = decode_batch(advised, [torch.tensor([2, 5, 3, 3, 4])], options)
+    assert len(found) == 3 and advised.language_model is not None
+    for one in found:
+        prefix, wanted = torch.tensor([6, *one.ids]), torch.tensor([*one.ids, 6])
+        with torch.no_grad():
+            logits, _ = advised.language_model.lm(prefix[None], None)
+        golden = -torch.nn.functional.cross_entropy(logits[0], wanted, reduction="sum").item()
+        assert one.scores["lm"] == pytest.approx(golden, abs=1e-3)
+        total = (one.scores["decoder"] + one.scores["decoder_2"]) / 2
+        if mode == "joint":
+            total = 0.75 * total + 0.25 * one.scores["ctc"]
+        assert one.score == pytest.approx((total + 0.7 * golden) / (len(one.ids) + 1), abs=1e-4)
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16", "int8"])
+def test_with_a_language_model_each_input_gives_what_it_gives_alone(
+    advised: Ensemble, precision: str
+) -> None:
+    rows = torch.randint(2, 6, (4, 7), generator=torch.Generator().manual_seed(0))
+    sources = [row[:length] for row, length in zip(rows, (3, 7, 1, 5), strict=True)]
+    options = DecodingOptions(mode="joint", beam_size=3, lm_weight=0.7, precision=precision)
+    prepared = prepare(advised, options)
+    for source, found in zip(sources, decode_batch(prepared, sources, options), strict=True):
+        (alone,) = decode_batch(prepared, [source], options)
+        assert found[0].ids == alone[0].ids
+        assert found[0].scores == pytest.approx(
+            alone[0].scores, abs=0.2 if precision == "bf16" else 1e-4
+        )
+
+
+def test_other_modes_have_no_place_for_a_language_model(advised: Ensemble) -> None:
+    alone = Ensemble(advised.members()[1], language_model=advised.language_model)
+    for mode in {*MODES} - {"attention", "joint"}:
+        with pytest.raises(
+            ConfigError, match=f"mode is '{mode}', and a language model .*: leave out --lm$"
+        ):
+            prepare(alone, DecodingOptions(mode=mode))

@@ -12,6 +12,7 @@ export LEGONN_RECIPE_PID=$$ # launchers end their jobs when the recipe is killed
 . "${utils}/options.sh"
 . "${utils}/stages_data.sh"
 . "${utils}/stages_train.sh"
+. "${utils}/stages_lm.sh"
 . "${utils}/stages_decode.sh"
 . "${utils}/stages_pack.sh"
 
@@ -61,6 +62,16 @@ token_tag=
 token_listdir=
 src_token_listdir=
 interface_listdir=
+# Language model
+use_lm=false
+lm_config=conf/train_lm.yaml
+lm_args=
+lm_tag=
+lm_exp=
+lm_stats_dir=
+lm_train_text=
+inference_lm=valid.loss.ave.pth
+pretrained_lm=
 # Training
 lego_config=conf/train.yaml
 lego_args=
@@ -98,8 +109,8 @@ the recipe's settings; what you give run.sh goes on to it. Hyphens and underscor
   ./run.sh --pretrained_encoder exp/A --pretrained_decoder modules/B_decoder --freeze decoder
                                                train from there; the decoder stays as it is
 
-Stages: 1 data, 2 speed perturbation (of speech), 3 format, 4 filter, 5 token lists, 6-9 language
-model (none), 10 statistics, 11 training, 12 decoding, 13 scoring, 14 packing into modules,
+Stages: 1 data, 2 speed perturbation (of speech), 3 format, 4 filter, 5 token lists, 6-8 language
+model (with --use_lm true: lengths, training, perplexity), 10 statistics, 11 training, 12 decoding, 13 scoring, 14 packing into modules,
 15 publishing them (with --hub_name).
 
 General
@@ -137,6 +148,13 @@ Token lists
   --token_listdir D --src_token_listdir D    use this finished list for the target, the source;
                              decoders fit only encoders that have the same target list
   --interface_listdir D      of an encoder before a bridge: the list that it writes, called text_bpe
+Language model (ESPnet's, of the target's tokens)
+  --use_lm true|false        train one, stages 6 to 8, and decode with it (false)
+  --lm_config F              YAML (conf/train_lm.yaml)   --lm_args "..."   more of lm_train's arguments
+  --lm_tag T --lm_exp D --lm_stats_dir D    name or folder of the experiment, the text's lengths
+  --lm_train_text F          Kaldi text that it learns (the training set's target)
+  --inference_lm F           checkpoint in its folder (valid.loss.ave.pth)
+  --pretrained_lm EXP        decode with this one, of the same token list; exp or exp:checkpoint
 Training
   --lego_config F            YAML (conf/train.yaml)      --lego_args "..."   more arguments
   --lego_tag T --lego_exp D --lego_stats_dir D    name or folder of the experiment, its statistics
@@ -149,7 +167,8 @@ Training
 Decoding and scoring
   --inference_config F --inference_args "..." --inference_tag T
   --ensemble "EXP ..."       these systems' decoders score each token, too: beside a borrowed decoder
-                             the encoder's own, or other seeds' (weights: --inference_args "--ensemble_weights 2 1")
+                             the encoder's own, or other seeds' (weights: --inference_args "--ensemble_weights 2 1";
+                             a language model's: "--lm_weight 0.3")
   --inference_model F        checkpoint in the experiment's folder (the average of the best)
   --compare_with "[NAME=]D ..."    decoding folders of other systems, for paired bootstrap
   --score_args "..."         passed to legonn.bin.score
@@ -166,7 +185,8 @@ parse_options "stage stop_stage skip_train ngpu num_nodes num_threads launcher
     dumpdir src_modality local_data_opts train_set valid_set test_sets src_lang tgt_lang src_case tgt_case
     min_text_length max_text_length fs speed_perturb_factors audio_format min_wav_duration
     max_wav_duration allow_pipes skip_bad token_type nbpe src_nbpe tgt_nbpe bpemode character_coverage
-    joint_tokens token_tag token_listdir src_token_listdir interface_listdir lego_config lego_args lego_tag lego_exp
+    joint_tokens token_tag token_listdir src_token_listdir interface_listdir use_lm lm_config lm_args lm_tag
+    lm_exp lm_stats_dir lm_train_text inference_lm pretrained_lm lego_config lego_args lego_tag lego_exp
     lego_stats_dir inference_config inference_args inference_tag inference_model pretrained_encoder
     pretrained_bridge pretrained_decoder ensemble freeze compare_with score_args pack_args
     hub_name" "$@"
@@ -240,6 +260,18 @@ tag_of() { # tag_of ARGS: arguments as part of a file name
     [ -z "$1" ] || printf '_%s' "$(sed -e 's/--//g' -e 's/[^A-Za-z0-9.,_-]/_/g' <<<"$1")"
 }
 
+: "${lm_tag:=$(basename "${lm_config}" .yaml)_${train_set}_$(basename "${tgt_list}")$(tag_of "${lm_args}")}"
+: "${lm_exp:=${expdir}/lm_${lm_tag}}" "${lm_stats_dir:=${expdir}/lm_stats_${train_set}_$(basename "${tgt_list}")}"
+lm_dev_text=${raw}/${valid_set}/${tgt_file}
+if [ -n "${one_speed:-}" ]; then # each text once
+    : "${lm_train_text:=data/${one_speed}/${tgt_file}}"
+else
+    : "${lm_train_text:=${raw}/${train_set}/${tgt_file}}"
+fi
+lm=${pretrained_lm}
+if [ -z "${lm}" ] && "${use_lm}"; then lm=${lm_exp}; fi
+[[ -z "${lm}" || "${lm}" == *:* ]] || lm+=:${inference_lm}
+
 if hears; then read_list=speech; else read_list=$(basename "${src_list}"); fi
 : "${lego_stats_dir:=${expdir}/lego_stats_${train_set}_${read_list}_$(basename "${tgt_list}")}"
 list_files=("${tgt_list}/tokens.txt" "${tgt_list}/bpe.model")
@@ -312,6 +344,12 @@ if [ -n "${ensemble}" ]; then # scores of its own, which are no experiment's
         decode_exp+=_with_$(part_name "${other}")
     done
 fi
+if [ -n "${lm}" ]; then # scores of its own, too
+    [ -n "${ensemble}" ] || decode_exp=${expdir}/ensemble_$(basename "${decode_exp}")
+    decoded+=("${lm}")
+    system_options+=(--lm "${lm}")
+    decode_exp+=_with_$(part_name "${lm%:valid.loss.ave.pth}")
+fi
 : "${inference_tag:=$(basename "${inference_config:-decode}" .yaml)$(tag_of "${inference_args}")${inference_model:+_$(basename "${inference_model}" .pth)}}"
 
 wanted() { # wanted N: whether stage N is between --stage and --stop_stage
@@ -325,6 +363,7 @@ run_stages() {
         for part in ${ensemble}; do # before hours of training
             checkpoint_sums "$(with_model "${part}")" >/dev/null
         done
+        [ -z "${pretrained_lm}" ] || checkpoint_sums "${lm}" >/dev/null
     fi
     if wanted 1; then
         log "stage 1: data"
@@ -359,8 +398,25 @@ run_stages() {
         mkdir -p data
         locked data stage_tokens
     fi
-    if wanted 6 || wanted 7 || wanted 8 || wanted 9; then
-        log "stages 6-9: the language model is skipped: this recipe decodes without one"
+    if [ -n "${pretrained_lm}" ] || ! "${use_lm}" || "${skip_train}"; then
+        if wanted 6 || wanted 7 || wanted 8; then
+            log "stages 6-8: no language model is trained: --use_lm true asks for one${lm:+; decoding takes ${lm}}"
+        fi
+    else
+        if wanted 6; then
+            log "stage 6: lengths of ${lm_train_text}, ${lm_stats_dir}"
+            mkdir -p "${lm_stats_dir}"
+            locked "${lm_stats_dir}" stage_lm_stats
+        fi
+        if wanted 7; then
+            log "stage 7: training of the language model, ${lm_exp}"
+            mkdir -p "${lm_exp}"
+            locked "${lm_exp}" stage_lm_train
+        fi
+        if wanted 8; then
+            log "stage 8: perplexity"
+            locked "${lm_exp}" stage_lm_perplexity
+        fi
     fi
     if wanted 10 && ! "${skip_train}"; then
         log "stage 10: statistics, ${lego_stats_dir}"

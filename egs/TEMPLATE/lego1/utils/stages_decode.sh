@@ -112,8 +112,8 @@ baselines() { # baselines SET: --compare_with as NAME=FILE lines for legonn.bin.
 
 stage_score() {
     local set folder more compared facts=
-    # Compositions and ensembles have parents, not a training of their own.
-    "${composed}" || [ -n "${ensemble}" ] || facts=$("${utils}/training_facts.py" "${lego_exp}")
+    # Compositions, ensembles, and systems with a language model have parents, not a training of their own.
+    "${composed}" || [ -n "${ensemble}${lm}" ] || facts=$("${utils}/training_facts.py" "${lego_exp}")
     for set in ${test_sets}; do
         folder=${decode_exp}/${inference_tag}/${set}
         need "${folder}/.done" "run stage 12"

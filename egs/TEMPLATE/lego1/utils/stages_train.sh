@@ -101,6 +101,18 @@ settings() { # settings FILE: what a YAML file and its bases say, in one order, 
     "${python}" "${utils}/settings.py" "$1"
 }
 
+begin_training() { # begin_training FOLDER KEY OPTION: unless other settings did; OPTION gives another folder
+    local stamp
+    for stamp in "$1/.done" "$1/.begun"; do
+        if [ -f "${stamp}" ] && ! stamp_is "${stamp}" "$2"; then
+            stamp_difference "${stamp}" "$2" >&2
+            die "$1 was trained, or begun, with other settings (above, - old, + new):" \
+                "give this one a name with $3, or remove $1"
+        fi
+    done
+    stamp_write "$1/.begun" "$2"
+}
+
 write_rerun_script() { # the command that trains this experiment, in its own folder
     local script=${lego_exp}/run.sh
     {
@@ -114,12 +126,13 @@ write_rerun_script() { # the command that trains this experiment, in its own fol
     mv -f "${script}.tmp.$$" "${script}"
 }
 
-launch() { # launch COMMAND ...: as espnet2.bin.launch or torchrun does
-    local backend=gloo processes=${num_procs}
+launch() { # launch FOLDER COMMAND ...: as espnet2.bin.launch or torchrun does; the logs go there
+    local backend=gloo processes=${num_procs} folder=$1
+    shift
     if [ "${launcher}" = espnet ]; then
-        "${python}" -m espnet2.bin.launch --cmd "${cuda_cmd}" --log "${lego_exp}/train.log" \
+        "${python}" -m espnet2.bin.launch --cmd "${cuda_cmd}" --log "${folder}/train.log" \
             --ngpu "${ngpu}" --num_nodes "${num_nodes}" \
-            --init_file_prefix "${lego_exp}/.dist_init_" --multiprocessing_distributed true -- \
+            --init_file_prefix "${folder}/.dist_init_" --multiprocessing_distributed true -- \
             "${python}" "$@"
         return
     fi
@@ -128,7 +141,7 @@ launch() { # launch COMMAND ...: as espnet2.bin.launch or torchrun does
         processes=${ngpu}
     fi
     # shellcheck disable=SC2086
-    ${cuda_cmd} --gpu "${ngpu}" "${lego_exp}/train.log" \
+    ${cuda_cmd} --gpu "${ngpu}" "${folder}/train.log" \
         "${python}" -m torch.distributed.run --nproc_per_node "${processes}" ${torchrun_args} \
         "$@" --ngpu "$((ngpu > 0 ? 1 : 0))" --multiprocessing_distributed false \
         --dist_backend "${backend}"
@@ -143,26 +156,26 @@ train() {
     # Large pages (glibc 2.35 and newer; others ignore it) make training on a CPU some hundredths faster.
     OMP_NUM_THREADS=${num_threads} GLIBC_TUNABLES=${GLIBC_TUNABLES:-glibc.malloc.hugetlb=1} \
         with_progress epochs "${lego_exp}/train.log" 0 "stage 11" epochs \
-        launch -m legonn.bin.train --collect_stats false "${task_options[@]}" \
+        launch "${lego_exp}" -m legonn.bin.train --collect_stats false "${task_options[@]}" \
         --resume true --output_dir "${lego_exp}" --config "${lego_config}" \
         --train_shape_file "${lego_stats_dir}/train/${src_shape}" \
         --train_shape_file "${lego_stats_dir}/train/text_shape.bpe" \
         --valid_shape_file "${lego_stats_dir}/valid/${src_shape}" \
         --valid_shape_file "${lego_stats_dir}/valid/text_shape.bpe" \
-        ${statistics[@]+"${statistics[@]}"} ${lego_args} 2>"${lego_exp}/launch.log" || training_failed
+        ${statistics[@]+"${statistics[@]}"} ${lego_args} 2>"${lego_exp}/launch.log" || training_failed "${lego_exp}"
 }
 
-training_failed() {
+training_failed() { # training_failed FOLDER
     # Before the first epoch's end nothing is kept that another configuration could spoil.
-    [ -f "${lego_exp}/checkpoint.pth" ] || rm -f "${lego_exp}/.begun"
+    [ -f "$1/checkpoint.pth" ] || rm -f "$1/.begun"
     # A mistake of the configuration is one message; launchers repeat it among their own.
-    sed -n '/^legonn train: error: /,$p' "${lego_exp}/train.log" 2>/dev/null | grep . >&2 ||
-        tail -n 20 "${lego_exp}/train.log" "${lego_exp}/launch.log" >&2 || true
-    die "training failed: see ${lego_exp}/train.log"
+    sed -n '/^legonn train: error: /,$p' "$1/train.log" 2>/dev/null | grep . >&2 ||
+        tail -n 20 "$1/train.log" "$1/launch.log" >&2 || true
+    die "training failed: see $1/train.log"
 }
 
 stage_train() {
-    local key stamp part
+    local key part
     need_training_data
     need "${lego_stats_dir}/.done" "run stage 10"
     key="lego_args=${lego_args}"$'\n'$(settings "${lego_config}")$'\n'
@@ -174,16 +187,9 @@ stage_train() {
     for part in ${parts[@]+"${parts[@]}"}; do
         key+=$'\n'$(checkpoint_sums "$(with_model "${part}")")
     done
-    for stamp in "${lego_exp}/.done" "${lego_exp}/.begun"; do
-        if [ -f "${stamp}" ] && ! stamp_is "${stamp}" "${key}"; then
-            stamp_difference "${stamp}" "${key}" >&2
-            die "${lego_exp} was trained, or begun, with other settings (above, - old, + new):" \
-                "give this one a name with --lego_tag, or remove ${lego_exp}"
-        fi
-    done
     mkdir -p "${lego_exp}"
+    begin_training "${lego_exp}" "${key}" --lego_tag
     write_rerun_script
-    stamp_write "${lego_exp}/.begun" "${key}"
     once "${lego_exp}/.done" "${key}" train
     [ -z "${freeze}" ] || grep -ho 'frozen: .*' "${lego_exp}/train.log" | sort -u
     log "experiment: ${lego_exp}; again: ${lego_exp}/run.sh"
