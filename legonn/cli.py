@@ -19,6 +19,7 @@ __all__ = ["VERBS", "main", "run"]
 
 VERBS = {
     "train": "train a system, or collect the statistics of its data",
+    "train_lm": "train one of ESPnet's language models, which scores along in decoding",
     "decode": "text from text or speech, with a trained system, or one composed of others' parts",
     "serve": "translations over HTTP: requests that come together are decoded together",
     "pack": "turn an experiment's parts into modules",

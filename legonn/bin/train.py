@@ -7,14 +7,18 @@ import difflib
 import os
 import sys
 import tempfile
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from legonn.allocator import keep_freed_memory
 from legonn.cli import run
 from legonn.errors import ConfigError
 
-__all__ = ["get_parser", "main"]
+if TYPE_CHECKING:
+    from espnet2.tasks.abs_task import AbsTask
+
+__all__ = ["get_parser", "main", "run_task"]
 
 DESCRIPTION = """Train a LegoNN chain or a plain encoder-decoder with ESPnet's Trainer.
 
@@ -30,11 +34,7 @@ Without a recipe:
 
 def get_parser() -> argparse.ArgumentParser:
     """ESPnet's parser, with the chain's arguments in front."""
-    from legonn.environment import quiet_imports
-
-    with quiet_imports():
-        from legonn.task import LegoTask
-    parser: argparse.ArgumentParser = LegoTask.get_parser()
+    parser: argparse.ArgumentParser = _task().get_parser()
     parser.description = DESCRIPTION
     parser.prog = "legonn train"
     return parser
@@ -42,27 +42,45 @@ def get_parser() -> argparse.ArgumentParser:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the task; ESPnet logs to standard error."""
+    return run_task(_task, get_parser, argv, prog="legonn train", description=DESCRIPTION)
+
+
+def _task() -> type[AbsTask]:
+    from legonn.environment import quiet_imports
+
+    with quiet_imports():
+        from legonn.task import LegoTask
+    return LegoTask
+
+
+def run_task(
+    task: Callable[[], type[AbsTask]],
+    get_parser: Callable[[], argparse.ArgumentParser],
+    argv: Sequence[str] | None,
+    *,
+    prog: str,
+    description: str,
+) -> int:
+    """What the commands that train have in common: `task` imports one of ESPnet's, which `get_parser` describes."""
     # oneDNN compiles a kernel for each new shape and keeps 1,024: an epoch of text batches has some
     # 20,000, and compiling them anew took a quarter of the training time. Read at torch's first product.
     os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "40000")
     keep_freed_memory()
     argv = list(sys.argv[1:] if argv is None else argv)
     if argv in (["-h"], ["--help"]):
-        print(DESCRIPTION)
-        print("All arguments: legonn train --help_all (takes some seconds: it asks ESPnet)")
+        print(description)
+        print(f"All arguments: {prog} --help_all (takes some seconds: it asks ESPnet)")
         return 0
     parser = get_parser()
     if argv == ["--help_all"]:
         parser.print_help()
         return 0
-    from legonn.task import LegoTask
-
     legal = {action.dest for action in parser._actions}
     with tempfile.TemporaryDirectory() as folder:
-        args = parser.parse_args(_resolve_config(argv, Path(folder), legal))
+        args = parser.parse_args(_resolve_config(argv, Path(folder), legal, prog))
     given, _ = _config_option().parse_known_args(argv)
     args.config = given.config
-    LegoTask.main(args=args)
+    task().main(args=args)
     return 0
 
 
@@ -72,7 +90,7 @@ def _config_option() -> argparse.ArgumentParser:
     return parser
 
 
-def _resolve_config(argv: list[str], folder: Path, legal: Collection[str]) -> list[str]:
+def _resolve_config(argv: list[str], folder: Path, legal: Collection[str], prog: str) -> list[str]:
     """ESPnet's parser reads one YAML file: give it one without `base`, and with legal keys only."""
     given, rest = _config_option().parse_known_args(argv)
     if given.config is None:
@@ -85,7 +103,7 @@ def _resolve_config(argv: list[str], folder: Path, legal: Collection[str]) -> li
     for key in config:
         if key not in legal:
             near = difflib.get_close_matches(str(key), legal, 1)
-            hint = f"did you mean {near[0]!r}?" if near else "see legonn train --help_all"
+            hint = f"did you mean {near[0]!r}?" if near else f"see {prog} --help_all"
             raise ConfigError(f"{given.config} has no option {key!r}; {hint}")
     path = folder / Path(given.config).name
     path.write_text(yaml.safe_dump(config), encoding="utf-8")

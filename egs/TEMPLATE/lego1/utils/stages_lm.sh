@@ -18,7 +18,9 @@ need_lm_data() {
     need "${tgt_list}/tokens.txt" "run stage 5"
 }
 
-lm_sums() {
+lm_key() { # what statistics and training depend on
+    printf 'lm_args=%s\n' "${lm_args}"
+    settings "${lm_config}"
     sums "${lm_train_text}" "${lm_dev_text}" "${tgt_list}/tokens.txt" "${tgt_list}/bpe.model"
 }
 
@@ -29,31 +31,34 @@ collect_lm_stats() {
     mapfile -t task < <(lm_task --collect_stats true --output_dir "${lm_stats_dir}" \
         --train_shape_file "${lm_train_text}" --valid_shape_file "${lm_dev_text}")
     # shellcheck disable=SC2086
-    ${train_cmd} "${lm_stats_dir}/stats.log" "${python}" -m espnet2.bin.lm_train "${task[@]}" ||
+    ${train_cmd} "${lm_stats_dir}/stats.log" "${python}" -m legonn.bin.train_lm "${task[@]}" ||
         die "the text's lengths can't be collected: see ${lm_stats_dir}/stats.log"
+    append_size "${lm_stats_dir}/train/text_shape" "${tgt_list}/tokens.txt"
+    append_size "${lm_stats_dir}/valid/text_shape" "${tgt_list}/tokens.txt"
 }
 
 stage_lm_stats() {
     need_lm_data
-    once "${lm_stats_dir}/.done" "$(lm_sums)" collect_lm_stats
+    once "${lm_stats_dir}/.done" "$(lm_key)" collect_lm_stats
 }
 
 # ---- Stage 7: training ---------------------------------------------------------------------------
 train_lm() {
     local task
     mapfile -t task < <(lm_task --collect_stats false --resume true --output_dir "${lm_exp}" \
-        --train_shape_file "${lm_stats_dir}/train/text_shape" \
-        --valid_shape_file "${lm_stats_dir}/valid/text_shape")
+        --train_shape_file "${lm_stats_dir}/train/text_shape.bpe" \
+        --valid_shape_file "${lm_stats_dir}/valid/text_shape.bpe")
     OMP_NUM_THREADS=${num_threads} with_progress epochs "${lm_exp}/train.log" 0 "stage 7" epochs \
-        launch "${lm_exp}" -m espnet2.bin.lm_train "${task[@]}" 2>"${lm_exp}/launch.log" ||
+        launch "${lm_exp}" -m legonn.bin.train_lm "${task[@]}" 2>"${lm_exp}/launch.log" ||
         training_failed "${lm_exp}"
 }
 
 stage_lm_train() {
     local key
     need_lm_data
-    need "${lm_stats_dir}/.done" "run stage 6"
-    key="lm_args=${lm_args}"$'\n'$(settings "${lm_config}")$'\n'$(lm_sums)
+    key=$(lm_key)
+    stamp_is "${lm_stats_dir}/.done" "${key}" ||
+        die "${lm_stats_dir} has no lengths of this text, or was made with other settings: run stage 6"
     mkdir -p "${lm_exp}"
     begin_training "${lm_exp}" "${key}" --lm_tag
     once "${lm_exp}/.done" "${key}" train_lm

@@ -169,7 +169,7 @@ training_failed() { # training_failed FOLDER
     # Before the first epoch's end nothing is kept that another configuration could spoil.
     [ -f "$1/checkpoint.pth" ] || rm -f "$1/.begun"
     # A mistake of the configuration is one message; launchers repeat it among their own.
-    sed -n '/^legonn train: error: /,$p' "$1/train.log" 2>/dev/null | grep . >&2 ||
+    sed -n '/^legonn train[_lm]*: error: /,$p' "$1/train.log" 2>/dev/null | grep . >&2 ||
         tail -n 20 "$1/train.log" "$1/launch.log" >&2 || true
     die "training failed: see $1/train.log"
 }
