@@ -6,13 +6,15 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from legonn.interface import Interface, Marginals
+    from legonn.language_model import LanguageModel
     from legonn.system import System
 
-__all__ = ["Interface", "Marginals", "System", "__version__"]
+__all__ = ["Interface", "LanguageModel", "Marginals", "System", "__version__"]
 __version__ = "0.1.0"
 
 _HOMES = {
     "Interface": "legonn.interface",
+    "LanguageModel": "legonn.language_model",
     "Marginals": "legonn.interface",
     "System": "legonn.system",
 }

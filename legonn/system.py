@@ -187,7 +187,7 @@ class System:
         Parameters
         ----------
         others : sequence of System
-            Their layers are shared, not copied.
+            Their layers are shared, not copied. Language models of theirs don't count.
 
         Raises
         ------
@@ -231,7 +231,7 @@ class System:
             self,
             chain=Ensemble(self.chain, language_model=model).eval(),
             name=f"{self.name} with {model.name}",
-            config={**self.config, "language_model": model.name},
+            config={**self.config, "language_model": type(model.lm).__name__},
         )
 
     def parts(self) -> list[Part]:

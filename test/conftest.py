@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib.util
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -13,6 +13,12 @@ from typing import Any
 
 import pytest
 import yaml
+
+# Language models of ESPnet's, small enough to build in each test.
+LM_SIZES = {
+    "seq_rnn": {"unit": 8, "nlayers": 1},
+    "transformer": {"embed_unit": 8, "att_unit": 8, "head": 2, "unit": 16, "layer": 1},
+}
 
 # Numbers of a made-up language and their figures: short, repetitive, learnt by a toy at once.
 WORDS = {"unu": "one", "doi": "two", "trei": "three", "patru": "four", "cinci": "five"}
@@ -183,5 +189,40 @@ def chain_config() -> Callable[..., dict[str, Any]]:
             "precision": "fp32",
             **options,
         }
+
+    return make
+
+
+@pytest.fixture
+def lm_network() -> Callable[[str, int], Any]:
+    """Builds one of ESPnet's language models, always the same: its kind, its number of tokens."""
+
+    def build(kind: str, size: int) -> Any:
+        import torch
+        from espnet2.lm.seq_rnn_lm import SequentialRNNLM
+        from espnet2.lm.transformer_lm import TransformerLM
+
+        torch.manual_seed(1)
+        network = {"seq_rnn": SequentialRNNLM, "transformer": TransformerLM}[kind]
+        return network(size, **LM_SIZES[kind]).eval()
+
+    return build
+
+
+@pytest.fixture
+def lm_experiment(lm_network: Callable[[str, int], Any], tmp_path: Path) -> Callable[..., Path]:
+    """Writes such a model as ESPnet leaves it, untrained: of these tokens, its configuration changed so."""
+
+    def make(tokens: Sequence[str], kind: str = "seq_rnn", **changes: Any) -> Path:
+        import torch
+
+        folder = tmp_path / "lm"
+        folder.mkdir()
+        states = lm_network(kind, len(tokens)).state_dict()
+        states = {f"lm.{name}": value for name, value in states.items()}
+        torch.save(states, folder / "valid.loss.best.pth")
+        config = {"lm": kind, "lm_conf": LM_SIZES[kind], "token_list": list(tokens), **changes}
+        (folder / "config.yaml").write_text(yaml.safe_dump(config), encoding="utf-8")
+        return folder
 
     return make

@@ -222,8 +222,11 @@ def test_readmes_python_is_valid_and_its_names_exist() -> None:
     import legonn
 
     names = [a.name for n in tree.body if isinstance(n, ast.ImportFrom) for a in n.names]
-    assert names == ["System"]
-    assert callable(legonn.System.compose) and callable(legonn.System.translate)
+    assert names == ["LanguageModel", "System"]
+    called = {node.attr for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
+    assert called == {"compose", "load", "text", "translate", "with_language_model", "with_others"}
+    assert all(hasattr(legonn.System, name) for name in called - {"text"})
+    assert callable(legonn.LanguageModel.load)
 
 
 def test_readmes_verbs_are_the_commands_verbs() -> None:

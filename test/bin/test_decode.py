@@ -8,6 +8,7 @@ import os
 import re
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from legonn.bin.decode import get_parser, main, processes_for
 from legonn.cli import run
 from legonn.factory import build_chain
 from legonn.interface import Interface
+from legonn.language_model import LanguageModel
 from legonn.search import DecodingOptions, Hypothesis, Translator
 from legonn.search import translator as translator_module
 from legonn.system import System
@@ -177,6 +179,28 @@ def test_an_ensemble_decodes_as_one_system(
     assert set(best[0]) == {"decoder", "decoder_2", "ctc"}
     alone = System.load(experiment).translate(lines, mode="joint")
     assert [one.text for one in alone] != [one.text for one in found]
+
+
+@pytest.mark.parametrize("processes", ["1", "2"])
+def test_a_language_model_scores_along(
+    experiment: Path,
+    lm_experiment: Callable[..., Path],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    processes: str,
+) -> None:
+    lm = lm_experiment(System.load(experiment).target.tokens)
+    (tmp_path / "in").write_text("abc\ncab\nb\n")
+    command = ["--system", str(experiment), "--lm", str(lm), "--lm_weight", "4", "--mode", "joint"]
+    command += ["--input", str(tmp_path / "in"), "--jsonl", str(tmp_path / "all.jsonl")]
+    assert main([*command, "--num_processes", processes]) == 0
+    system = System.load(experiment).with_language_model(LanguageModel.load(lm))
+    found = system.translate(["abc", "cab", "b"], mode="joint", lm_weight=4.0)
+    assert capsys.readouterr().out == "".join(f"{one.text}\n" for one in found)
+    written = [json.loads(line) for line in (tmp_path / "all.jsonl").read_text().splitlines()]
+    best = [one["hypotheses"][0]["scores"] for one in written]
+    assert best == [pytest.approx(one.scores, abs=1e-5) for one in found]
+    assert set(best[0]) == {"decoder", "ctc", "lm"}
 
 
 def test_warnings_of_a_composition_are_told(
@@ -370,6 +394,8 @@ def test_help_imports_nothing_heavy() -> None:
         (["--num_threads", "0"], "--num_threads 0: give at least 1"),
         (["--ngpu", "1"], "--ngpu 1: PyTorch finds no GPU here"),
         (["--ensemble", "absent"], "absent is no experiment: it has no config.yaml"),
+        (["--lm", "absent"], "absent is no experiment: it has no config.yaml"),
+        (["--lm_weight", "-1"], "lm_weight is -1.0; it must be at least 0"),
         (
             ["--ensemble_weights", "1", "2"],
             "ensemble_weights has 2 numbers, and decoders that score are 1",

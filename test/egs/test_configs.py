@@ -11,7 +11,7 @@ ROOT = Path(__file__).resolve().parents[2]
 CONFIGS = sorted(
     path for path in ROOT.glob("egs/*/lego1/conf/**/*.yaml") if not path.name.startswith("tiny")
 )
-LM = [path for path in CONFIGS if path.name == "train_lm.yaml"]
+LM = [path for path in CONFIGS if path.name.startswith("train_lm")]
 TRAIN = [path for path in CONFIGS if path.name.startswith("train") and path not in LM]
 DECODE = [path for path in CONFIGS if path.name.startswith("decode")]
 

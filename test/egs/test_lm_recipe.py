@@ -22,13 +22,26 @@ GERMAN = (
     "--bpemode bpe --nbpe 50 --lego_config conf/tiny.yaml --lego_exp exp/de_en "
     "--inference_config conf/decode.yaml --num_threads 1"
 ).split()
-LM = [*GERMAN, "--lm_args", "--max_epoch 2 --lm_conf unit=8", "--lm_exp", "exp/lm"]
+LM = [*GERMAN, "--lm_config", "conf/tiny_lm.yaml", "--lm_exp", "exp/lm"]
+TINY_LM = """\
+lm: seq_rnn
+lm_conf: {unit: 8, nlayers: 1}
+optim: adam
+optim_conf: {lr: 0.01}
+batch_type: numel
+batch_bins: 20000
+max_epoch: 2
+best_model_criterion: [[valid, loss, min]]
+num_workers: 0
+use_matplotlib: false
+"""
 
 
 @pytest.fixture(scope="module")
 def advised(finished: Any, copied_for_all: Callable[[Any, str], Any]) -> tuple[Any, str]:
     """The finished recipe, gone on with a language model, and what that printed; look, don't change."""
     recipe = copied_for_all(finished, "advised")
+    (recipe.folder / "conf/tiny_lm.yaml").write_text(TINY_LM)
     options = [*LM, "--use_lm", "true", "--stage", "6", "--stop_stage", "13"]
     return recipe, recipe.run(*options, script=STAGES)
 
@@ -82,10 +95,23 @@ def test_what_is_done_is_not_done_again(
     printed = recipe.run(*LM, *options, script=STAGES)
     for stamp in ("lm", "lm/perplexity", "ensemble_de_en_with_lm/decode/test_de_en"):
         assert f"up to date: exp/{stamp}/.done" in printed
-    (folder_of(recipe) / "exp/lm/valid.loss.best.pth").touch()
-    printed = recipe.fail(*LM, "--lm_args", "--max_epoch 1", *options, script=STAGES)
+
+
+def test_another_text_is_noticed(advised: tuple[Any, str], copied: Callable[[Any], Any]) -> None:
+    recipe = copied(advised[0])
+    texts = read_text(folder_of(recipe) / "dump/raw/train_de_en/text.tc.en")
+    more = folder_of(recipe) / "more"
+    more.write_text("".join(f"{i} {text}\n" for i, text in list(texts.items())[:50]))
+    options = [*LM, "--use_lm", "true", "--lm_train_text", "more", "--stop_stage", "7"]
+    printed = recipe.fail(*options, "--stage", "7", script=STAGES)
+    assert re.search(
+        "lm_stats_train_de_en_bpe_bpe50 has no lengths of this text.*: run stage 6", printed
+    )
+    printed = recipe.fail(*options, "--stage", "6", script=STAGES)
     assert "exp/lm was trained, or begun, with other settings" in printed
     assert "give this one a name with --lm_tag" in printed
+    (stats,) = folder_of(recipe).glob("exp/lm_stats_train_de_en_*")
+    assert len(read_text(stats / "train/text_shape.bpe")) == 50
 
 
 def test_one_that_is_there_is_decoded_with(
@@ -94,9 +120,7 @@ def test_one_that_is_there_is_decoded_with(
     recipe = copied(advised[0])
     options = ["--pretrained_lm", "exp/lm:2epoch.pth", "--stage", "6", "--stop_stage", "12"]
     printed = recipe.run(*GERMAN, *options, script=STAGES)
-    assert (
-        "no language model is trained" in printed and "decoding takes exp/lm:2epoch.pth" in printed
-    )
+    assert "no language model is trained: exp/lm:2epoch.pth is there" in printed
     folder = folder_of(recipe) / "exp/ensemble_de_en_with_lm_2epoch/decode/test_de_en"
     assert len(read_text(folder / "text")) == 6
 
@@ -104,3 +128,9 @@ def test_one_that_is_there_is_decoded_with(
 def test_a_wrong_one_is_told_before_anything_runs(finished: Any) -> None:
     printed = finished.fail(*GERMAN, "--pretrained_lm", "exp/absent", script=STAGES)
     assert "exp/absent/config.yaml is missing" in printed and "stage 1:" not in printed
+
+
+def test_the_demo_has_no_place_for_one(numbers: Any) -> None:
+    for options in (["--use_lm", "true"], ["--pretrained-lm=exp/lm"]):
+        printed = numbers.fail(*options)
+        assert "the table compares systems without a language model" in printed

@@ -274,6 +274,18 @@ def lego(*more: str) -> list[str]:
         (lego("--nj", "0"), "--nj and --inference_nj: give at least 1"),
         (lego("--launcher", "mpi"), "--launcher mpi: give espnet or torchrun"),
         (lego("--num_procs", "2"), "--num_procs 2: add --launcher torchrun"),
+        (
+            lego("--pretrained_lm", "hf:a/b"),
+            "--pretrained_lm hf:a/b: give the folder of a language",
+        ),
+        (
+            lego("--use_lm", "true", "--lm_exp", "exp/absent", "--stage", "10"),
+            "exp/absent/config.yaml is missing: it is no language model; run stages 6 and 7",
+        ),
+        (
+            lego("--use_lm", "true", "--lm_exp", "exp/absent", "--stage", "8", "--stop_stage", "8"),
+            "exp/absent/.done is missing: run stage 7",
+        ),
         (lego("--token_type", "phone"), "--token_type phone: give bpe, char or word"),
         (
             lego("--stage", "11", "--pretrained_decoder", "exp/x"),

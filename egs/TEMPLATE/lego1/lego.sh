@@ -110,12 +110,12 @@ the recipe's settings; what you give run.sh goes on to it. Hyphens and underscor
                                                train from there; the decoder stays as it is
 
 Stages: 1 data, 2 speed perturbation (of speech), 3 format, 4 filter, 5 token lists, 6-8 language
-model (with --use_lm true: lengths, training, perplexity), 10 statistics, 11 training, 12 decoding, 13 scoring, 14 packing into modules,
-15 publishing them (with --hub_name).
+model (with --use_lm true: lengths, training, perplexity), 10 statistics, 11 training, 12 decoding,
+13 scoring, 14 packing into modules, 15 publishing them (with --hub_name).
 
 General
   --stage N --stop_stage N   first and last stage (1, 15)
-  --skip_train true|false    skip stages 10 and 11 (false)
+  --skip_train true|false    skip stages 6 to 8, 10 and 11 (false)
   --ngpu N --num_nodes N     GPUs a node, nodes of training (0, 1); 0 GPUs trains on the CPU
   --num_threads N            threads of a training process on a CPU (2)
   --launcher espnet|torchrun    who starts the processes of training (espnet: espnet2.bin.launch)
@@ -152,7 +152,7 @@ Language model (ESPnet's, of the target's tokens)
   --use_lm true|false        train one, stages 6 to 8, and decode with it (false)
   --lm_config F              YAML (conf/train_lm.yaml)   --lm_args "..."   more of lm_train's arguments
   --lm_tag T --lm_exp D --lm_stats_dir D    name or folder of the experiment, the text's lengths
-  --lm_train_text F          Kaldi text that it learns (the training set's target)
+  --lm_train_text F          Kaldi text that it learns, each id once (the training set's target)
   --inference_lm F           checkpoint in its folder (valid.loss.ave.pth)
   --pretrained_lm EXP        decode with this one, of the same token list; exp or exp:checkpoint
 Training
@@ -269,6 +269,9 @@ else
     : "${lm_train_text:=${raw}/${train_set}/${tgt_file}}"
 fi
 lm=${pretrained_lm}
+if [[ "${lm}" == hf:* ]] || is_module "${lm}"; then
+    die "--pretrained_lm ${lm}: give the folder of a language model that stage 7 or ESPnet trained"
+fi
 if [ -z "${lm}" ] && "${use_lm}"; then lm=${lm_exp}; fi
 [[ -z "${lm}" || "${lm}" == *:* ]] || lm+=:${inference_lm}
 
@@ -363,7 +366,10 @@ run_stages() {
         for part in ${ensemble}; do # before hours of training
             checkpoint_sums "$(with_model "${part}")" >/dev/null
         done
-        [ -z "${pretrained_lm}" ] || checkpoint_sums "${lm}" >/dev/null
+        if [ -n "${pretrained_lm}" ] || { [ -n "${lm}" ] && { ! wanted 7 || "${skip_train}"; }; }; then
+            need "${lm%%:*}/config.yaml" "it is no language model; run stages 6 and 7, or mend the name"
+            need "${lm%%:*}/${lm#*:}" "no such checkpoint in ${lm%%:*}: name one with --inference_lm"
+        fi
     fi
     if wanted 1; then
         log "stage 1: data"
@@ -398,10 +404,14 @@ run_stages() {
         mkdir -p data
         locked data stage_tokens
     fi
-    if [ -n "${pretrained_lm}" ] || ! "${use_lm}" || "${skip_train}"; then
-        if wanted 6 || wanted 7 || wanted 8; then
-            log "stages 6-8: no language model is trained: --use_lm true asks for one${lm:+; decoding takes ${lm}}"
-        fi
+    if ! wanted 6 && ! wanted 7 && ! wanted 8; then
+        :
+    elif [ -n "${pretrained_lm}" ]; then
+        log "stages 6-8: no language model is trained: ${lm} is there"
+    elif ! "${use_lm}"; then
+        log "stages 6-8: no language model is trained: --use_lm true asks for one"
+    elif "${skip_train}"; then
+        log "stages 6-8: no language model is trained: --skip_train true"
     else
         if wanted 6; then
             log "stage 6: lengths of ${lm_train_text}, ${lm_stats_dir}"
@@ -415,6 +425,7 @@ run_stages() {
         fi
         if wanted 8; then
             log "stage 8: perplexity"
+            mkdir -p "${lm_exp}"
             locked "${lm_exp}" stage_lm_perplexity
         fi
     fi

@@ -31,6 +31,10 @@ stop_stage=15
 take_options "train_pairs low_pairs spoken_pairs heldout_pairs largest nbpe src_nbpe lego_config low_lego_config
     speech_lego_config speed_perturb_factors inference_config expdir results stage stop_stage" "$@"
 
+if [[ " ${remaining[*]-} " =~ \ --(use|pretrained)[_-]lm[\ =] ]]; then
+    echo "$0: error: the table compares systems without a language model: call ${template}/lego.sh for one that has it" >&2
+    exit 2
+fi
 de_en=${expdir}/de_en
 ro_en=${expdir}/ro_en
 asr_en=${expdir}/asr_en
