@@ -33,7 +33,10 @@ def test_nothing_is_read_before_it_is_made(multi30k: Any, experiment: str, seeds
         read = [step.get("pretrained_encoder"), step.get("pretrained_decoder")]
         read += [str(Path(baseline).parent)] if baseline else []
         read += step.get("ensemble", "").split()
+        read += [step.get("pretrained_lm")]
         assert {name for name in read if name} <= made
+        if step.get("use_lm") == "true":
+            made.add(step["lm_exp"])
         if "lego_exp" in step:
             made.add(step["lego_exp"])
         elif "pretrained_encoder" in step:  # a swap

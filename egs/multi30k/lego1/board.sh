@@ -16,9 +16,10 @@
 #   E5  E4 fine-tuned; German's encoder with French tokens; and E4 and E5 for 1,000, 2,000 and 10,000 pairs, with the
 #       first seed
 #   E6  English captions spoken (synthetic), with German-English decoders, untouched and fine-tuned: 1.2 hours and a list of
-#       300 pieces, behind LegoNN's encoder and behind the baseline's own, there also beside its decoder. With the first
-#       seed: 2.4 hours of that; a bridge of text from the pieces to E4's decoder. 2.4 hours and E4's list; and average pooling in place of the length
-#       controller, with the first seed
+#       300 pieces, behind LegoNN's encoder and behind the baseline's own, there also beside its decoder; and both with a
+#       language model of the borrowed decoder's captions. With the first seed: 2.4 hours of that; a bridge of text from
+#       the pieces to E4's decoder. 2.4 hours and E4's list; and average pooling in place of the length controller, with
+#       the first seed
 #   E9  ingestors: BeamConv, and a receptive field of 3, with the first seed
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"
@@ -28,12 +29,14 @@ cd "$(dirname "${BASH_SOURCE[0]}")"
 experiments="E1 E2 E3 E4 E5 E6 E9"
 seeds="1 2"
 quick=false
+lm_args= # more of the language model's training
 take_options "experiments seeds expdir results report lego_args plan quick" "$@"
 if [ "${quick}" = true ]; then
     expdir=exp_quick
     results=${expdir}/results.json
     report=${expdir}/RESULTS.md
     lego_args="--max_epoch 1 --num_iters_per_epoch 4 --scheduler_conf max_steps=4"
+    lm_args="--max_epoch 1 --num_iters_per_epoch 4"
     remaining+=(--inference_args "--beam_size 1")
 fi
 first=${seeds%% *}
@@ -222,7 +225,8 @@ declare -A spoken_captions=([1250]=27751-29000 [2500]=26501-29000)
 pieces() {
     local list text=${donor_pairs[5000]}
     list=data/en_token_list/bpe_unigram300_${text}
-    recipe E6 pieces --train_pairs "${text}" --nbpe 300 --token_listdir "" --stop_stage 5
+    recipe E6 pieces --train_pairs "${text}" --nbpe 300 --token_listdir "" --stop_stage 8 --use_lm true \
+        --lm_exp "$(captions_model)" --lm_args "--seed ${first} ${lm_args}"
     train E6 "De-En,pieces,${text#1-}" "donor${text#1-}_pieces" conf/tuning/train_donor_pieces.yaml "${first}" \
         --train_pairs "${text}" --token_listdir "${list}"
     local seed
@@ -231,6 +235,10 @@ pieces() {
     done
     listen_for_pieces 2500 "${first}" "${list}"
     bridge_from_pieces "${text}" "${list}"
+}
+
+captions_model() { # the language model of the captions that the lent decoder learned
+    echo "${expdir}/lm${donor_pairs[5000]#1-}_pieces_s${first}"
 }
 
 listen_for_pieces() { # listen_for_pieces CAPTIONS SEED LIST: a baseline, a listener; own decoders, and the borrowed one
@@ -257,6 +265,11 @@ listen_for_pieces() { # listen_for_pieces CAPTIONS SEED LIST: a baseline, a list
     encoder=${tag}_hybrid_pieces_s${seed}
     swap E6 "hybrid-encoder,pieces+De-En-decoder+own-decoder,${captions}" "${encoder}" "${lender}" "${seed}" \
         "${data[@]}" "${together[@]}" --ensemble "${expdir}/${encoder}" "${baseline[@]}"
+    train E6 "hybrid,pieces+LM,${captions}" "${tag}_hybrid_pieces" conf/tuning/train_speech_hybrid_pieces.yaml "${seed}" \
+        "${data[@]}" --inference_config conf/tuning/decode_speech_lm.yaml --pretrained_lm "$(captions_model)" "${baseline[@]}"
+    swap E6 "hybrid-encoder,pieces+De-En-decoder+own-decoder+LM,${captions}" "${encoder}" "${lender}" "${seed}" \
+        "${data[@]}" --inference_config conf/tuning/decode_speech_together_lm.yaml --ensemble "${expdir}/${encoder}" \
+        --pretrained_lm "$(captions_model)" "${baseline[@]}"
 }
 
 bridge_from_pieces() { # bridge_from_pieces PAIRS LIST: of the text PAIRS, behind the first seed's listener of 2,500 captions
