@@ -265,7 +265,7 @@ listen_for_pieces() { # listen_for_pieces CAPTIONS SEED LIST: a baseline, a list
     encoder=${tag}_hybrid_pieces_s${seed}
     swap E6 "hybrid-encoder,pieces+De-En-decoder+own-decoder,${captions}" "${encoder}" "${lender}" "${seed}" \
         "${data[@]}" "${together[@]}" --ensemble "${expdir}/${encoder}" "${baseline[@]}"
-    train E6 "hybrid,pieces+LM,${captions}" "${tag}_hybrid_pieces" conf/tuning/train_speech_hybrid_pieces.yaml "${seed}" \
+    more_scores="--seed ${seed}" train E6 "hybrid,pieces+LM,${captions}" "${tag}_hybrid_pieces" conf/tuning/train_speech_hybrid_pieces.yaml "${seed}" \
         "${data[@]}" --inference_config conf/tuning/decode_speech_lm.yaml --pretrained_lm "$(captions_model)" "${baseline[@]}"
     swap E6 "hybrid-encoder,pieces+De-En-decoder+own-decoder+LM,${captions}" "${encoder}" "${lender}" "${seed}" \
         "${data[@]}" --inference_config conf/tuning/decode_speech_together_lm.yaml --ensemble "${expdir}/${encoder}" \
