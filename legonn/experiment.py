@@ -50,7 +50,7 @@ def read_config(folder: Path) -> dict[str, Any]:
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise ConfigError(f"{path} can't be read as YAML: {error}") from error
     if not isinstance(config, dict):
-        raise ConfigError(f"{path} is not the configuration of an experiment")
+        raise ConfigError(f"{path} is not the configuration of an experiment: it has no keys")
     return config
 
 
