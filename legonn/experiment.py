@@ -35,12 +35,12 @@ def split_checkpoint(spec: str | Path) -> tuple[Path, str | None]:
 
 
 def read_config(folder: Path) -> dict[str, Any]:
-    """Its `config.yaml`.
+    """Its `config.yaml`; what is no mapping has no keys.
 
     Raises
     ------
     ConfigError
-        If there is none, or it is no mapping in YAML.
+        If there is none, or it is no YAML.
     """
     path = folder / "config.yaml"
     try:
@@ -49,9 +49,7 @@ def read_config(folder: Path) -> dict[str, Any]:
         raise ConfigError(f"{folder} is no experiment: it has no {path.name}") from error
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise ConfigError(f"{path} can't be read as YAML: {error}") from error
-    if not isinstance(config, dict):
-        raise ConfigError(f"{path} is not the configuration of an experiment: it has no keys")
-    return config
+    return config if isinstance(config, dict) else {}
 
 
 def find_checkpoint(folder: Path, name: str | None = None) -> Path:
@@ -71,7 +69,9 @@ def find_checkpoint(folder: Path, name: str | None = None) -> Path:
         found = sorted(folder.glob(pattern))
         if found:
             return found[0]
-    raise ConfigError(f"{folder} has no checkpoint yet: train it first")
+    raise ConfigError(
+        f"{folder} has no checkpoint yet: train it first (stage 11; a language model: 7)"
+    )
 
 
 def load_weights(module: nn.Module, path: Path) -> None:

@@ -16,8 +16,8 @@ import yaml
 
 # Language models of ESPnet's, small enough to build in each test.
 LM_SIZES = {
-    "seq_rnn": {"unit": 8, "nlayers": 1},
-    "transformer": {"embed_unit": 8, "att_unit": 8, "head": 2, "unit": 16, "layer": 1},
+    "seq_rnn": {"unit": 8, "nlayers": 2},
+    "transformer": {"embed_unit": 8, "att_unit": 8, "head": 2, "unit": 16, "layer": 2},
 }
 
 # Numbers of a made-up language and their figures: short, repetitive, learnt by a toy at once.

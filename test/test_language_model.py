@@ -49,7 +49,7 @@ def test_what_is_no_language_model_is_refused(experiment: Path) -> None:
         ({"lm_conf": {"units": 8}}, "no seq_rnn can be built of lm_conf {'units': 8}: .*'units'"),
         ({"lm_conf": {"unit": "8"}}, "no seq_rnn can be built of lm_conf {'unit': '8'}: .*str"),
         (
-            {"lm_conf": {"unit": 9, "nlayers": 1}},
+            {"lm_conf": {"unit": 9, "nlayers": 2}},
             "best.pth doesn't belong to its config.yaml: size",
         ),
     ],

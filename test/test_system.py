@@ -120,7 +120,7 @@ LFS = b"version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 1\n"
         (replace("config.yaml", b"a: [\n"), "config.yaml can't be read as YAML"),
         (replace("config.yaml", b"a: \xff\n"), "config.yaml can't be read as YAML"),
         (replace("config.yaml", b"batch_size: 3\n"), "is not the configuration of a legonn"),
-        (replace("config.yaml", b""), "is not the configuration of an experiment: it has no keys"),
+        (replace("config.yaml", b""), "is not the configuration of a legonn"),
         (replace("config.yaml", b"token_list: [a]\n"), "is not the configuration of a legonn"),
         (remove("interface.yaml"), "interface.yaml is no interface description"),
         (replace("interface.yaml", b"tokens: [a]\n"), "config.yaml disagree on the token list"),

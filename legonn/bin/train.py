@@ -8,6 +8,7 @@ import os
 import sys
 import tempfile
 from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,7 +19,7 @@ from legonn.errors import ConfigError
 if TYPE_CHECKING:
     from espnet2.tasks.abs_task import AbsTask
 
-__all__ = ["get_parser", "main", "run_task"]
+__all__ = ["TrainingCommand", "get_parser", "main"]
 
 DESCRIPTION = """Train a LegoNN chain or a plain encoder-decoder with ESPnet's Trainer.
 
@@ -34,54 +35,76 @@ Without a recipe:
 
 def get_parser() -> argparse.ArgumentParser:
     """ESPnet's parser, with the chain's arguments in front."""
-    parser: argparse.ArgumentParser = _task().get_parser()
-    parser.description = DESCRIPTION
-    parser.prog = "legonn train"
-    return parser
+    return COMMAND.parser()
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the task; ESPnet logs to standard error."""
-    return run_task(_task, get_parser, argv, prog="legonn train", description=DESCRIPTION)
+    return COMMAND.run(argv)
 
 
 def _task() -> type[AbsTask]:
-    from legonn.environment import quiet_imports
+    from legonn.task import LegoTask
 
-    with quiet_imports():
-        from legonn.task import LegoTask
     return LegoTask
 
 
-def run_task(
-    task: Callable[[], type[AbsTask]],
-    get_parser: Callable[[], argparse.ArgumentParser],
-    argv: Sequence[str] | None,
-    *,
-    prog: str,
-    description: str,
-) -> int:
-    """What the commands that train have in common: `task` imports one of ESPnet's, which `get_parser` describes."""
+@dataclass(frozen=True)
+class TrainingCommand:
+    """What the commands that train have in common.
+
+    Attributes
+    ----------
+    prog, description : str
+        Its name, and what its help says.
+    task : callable
+        Imports one of ESPnet's tasks, and gives it.
+    """
+
+    prog: str
+    description: str
+    task: Callable[[], type[AbsTask]]
+
+    def parser(self) -> argparse.ArgumentParser:
+        """ESPnet's, of this task."""
+        from legonn.environment import quiet_imports
+
+        with quiet_imports():
+            task = self.task()
+        parser: argparse.ArgumentParser = task.get_parser()
+        parser.prog, parser.description = self.prog, self.description
+        return parser
+
+    def run(self, argv: Sequence[str] | None) -> int:
+        """Run the task."""
+        _prepare()
+        argv = list(sys.argv[1:] if argv is None else argv)
+        if argv in (["-h"], ["--help"]):
+            print(self.description)
+            print(f"All arguments: {self.prog} --help_all (takes some seconds: it asks ESPnet)")
+            return 0
+        parser = self.parser()
+        if argv == ["--help_all"]:
+            parser.print_help()
+            return 0
+        legal = {action.dest for action in parser._actions}
+        with tempfile.TemporaryDirectory() as folder:
+            args = parser.parse_args(_resolve_config(argv, Path(folder), legal, self.prog))
+        given, _ = _config_option().parse_known_args(argv)
+        args.config = given.config
+        self.task().main(args=args)
+        return 0
+
+
+COMMAND = TrainingCommand("legonn train", DESCRIPTION, _task)
+
+
+def _prepare() -> None:
+    """What must be set before torch's first product."""
     # oneDNN compiles a kernel for each new shape and keeps 1,024: an epoch of text batches has some
     # 20,000, and compiling them anew took a quarter of the training time. Read at torch's first product.
     os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "40000")
     keep_freed_memory()
-    argv = list(sys.argv[1:] if argv is None else argv)
-    if argv in (["-h"], ["--help"]):
-        print(description)
-        print(f"All arguments: {prog} --help_all (takes some seconds: it asks ESPnet)")
-        return 0
-    parser = get_parser()
-    if argv == ["--help_all"]:
-        parser.print_help()
-        return 0
-    legal = {action.dest for action in parser._actions}
-    with tempfile.TemporaryDirectory() as folder:
-        args = parser.parse_args(_resolve_config(argv, Path(folder), legal, prog))
-    given, _ = _config_option().parse_known_args(argv)
-    args.config = given.config
-    task().main(args=args)
-    return 0
 
 
 def _config_option() -> argparse.ArgumentParser:

@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from legonn.bin.train import run_task
+from legonn.bin.train import TrainingCommand
 from legonn.cli import run
 
 if TYPE_CHECKING:
@@ -27,23 +27,21 @@ Without a recipe:
 
 def get_parser() -> argparse.ArgumentParser:
     """ESPnet's parser."""
-    parser: argparse.ArgumentParser = _task().get_parser()
-    parser.description = DESCRIPTION
-    parser.prog = "legonn train_lm"
-    return parser
+    return COMMAND.parser()
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the task; ESPnet logs to standard error."""
-    return run_task(_task, get_parser, argv, prog="legonn train_lm", description=DESCRIPTION)
+    return COMMAND.run(argv)
 
 
 def _task() -> type[AbsTask]:
-    from legonn.environment import quiet_imports
+    from legonn.lm_task import LanguageModelTask
 
-    with quiet_imports():
-        from legonn.lm_task import LanguageModelTask
     return LanguageModelTask
+
+
+COMMAND = TrainingCommand("legonn train_lm", DESCRIPTION, _task)
 
 
 if __name__ == "__main__":

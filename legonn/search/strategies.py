@@ -97,12 +97,12 @@ class Attention(Strategy):
         """Fewest and most tokens of each utterance."""
         return [self.options.limits(positions) for positions in encoded.lengths.tolist()]
 
-    def weights(self) -> dict[str, float]:
-        """By scorer."""
+    def weights(self, share: float = 1.0) -> dict[str, float]:
+        """By scorer; `share` is that of all decoders together."""
         chains = self.chain.members()
         weights = self.options.ensemble_weights or (1.0,) * len(chains)
         decoders = {
-            name: weight / sum(weights)
+            name: share * (weight / sum(weights))
             for name, weight in zip(_decoder_names(chains), weights, strict=True)
         }
         return {**decoders, **({"lm": self.options.lm_weight} if self.chain.language_model else {})}
@@ -139,14 +139,10 @@ class Joint(Attention):
             for (fewest, most), count in zip(limits, positions, strict=True)
         ]
 
-    def weights(self) -> dict[str, float]:
-        """See `Attention`."""
+    def weights(self, share: float = 1.0) -> dict[str, float]:
+        """See `Attention`; the decoders share with CTC."""
         ctc = self.options.ctc_weight
-        others = super().weights()
-        shared = {
-            name: weight * (1.0 if name == "lm" else 1 - ctc) for name, weight in others.items()
-        }
-        return {**shared, "ctc": ctc}
+        return {**super().weights(share * (1 - ctc)), "ctc": share * ctc}
 
     def scorers(self, encoded: Encoded) -> dict[str, Scorer]:
         """See `Attention`."""

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -27,15 +25,10 @@ CONFIG = {
 }
 
 
-def test_help_imports_neither_torch_nor_espnet(environment: dict[str, str]) -> None:
-    code = (
-        "import sys\nfrom legonn.bin.train_lm import main\nstatus = main(['--help'])\n"
-        "print(sorted({'torch', 'espnet2', 'espnet'} & set(sys.modules)), status)"
-    )
-    command = [sys.executable, "-c", code]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
-    assert "All arguments: legonn train_lm --help_all" in done.stdout
-    assert done.stdout.splitlines()[-1] == "[] 0"
+def test_help_says_where_all_arguments_are(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--help"]) == 0
+    printed = capsys.readouterr().out
+    assert "--use_lm true" in printed and "All arguments: legonn train_lm --help_all" in printed
 
 
 @pytest.fixture

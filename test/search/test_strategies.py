@@ -8,8 +8,6 @@ from typing import Any
 
 import pytest
 import torch
-from espnet2.lm.seq_rnn_lm import SequentialRNNLM
-from espnet2.lm.transformer_lm import TransformerLM
 
 from legonn.chain import Chain
 from legonn.ensemble import Ensemble
@@ -385,13 +383,11 @@ def test_each_member_has_its_weight(make_chain: MakeChain, trio: Ensemble) -> No
 
 
 @pytest.fixture(params=["seq_rnn", "transformer"])
-def advised(request: pytest.FixtureRequest, make_chain: MakeChain) -> Ensemble:
+def advised(
+    request: pytest.FixtureRequest, make_chain: MakeChain, lm_network: Callable[[str, int], Any]
+) -> Ensemble:
     """Two chains, and a language model of the same tokens."""
-    torch.manual_seed(3)
-    network: Any = {
-        "seq_rnn": lambda: SequentialRNNLM(7, unit=8, nlayers=2),
-        "transformer": lambda: TransformerLM(7, embed_unit=8, att_unit=8, head=2, unit=16, layer=2),
-    }[request.param]()
+    network = lm_network(request.param, 7)
     with torch.no_grad():  # as `make_chain`
         for parameter in network.parameters():
             parameter.mul_(2)
