@@ -75,7 +75,8 @@ def test_the_readmes_figures_of_the_swap_are_multi30ks(readme: str) -> None:
 
 def test_the_readmes_table_is_that_of_the_numbers_recipe() -> None:
     scores = json.loads((ROOT / "egs/numbers/lego1/results.json").read_text(encoding="utf-8"))
-    by_system = {(row["system"], row["metric"]): row["score"] for row in scores}
+    demo = [row for row in scores if row["seed"] in (1, None)]  # the demo trains one seed
+    by_system = {(row["system"], row["metric"]): row["score"] for row in demo}
     readme = (ROOT / "README.md").read_text(encoding="utf-8").splitlines()
     names = {
         "De-En": "De-En",
