@@ -9,7 +9,7 @@
 #   ./board.sh -- --nj 1 ...                   options after -- go to every run.sh
 #
 #   E1  LegoNN against the plain encoder-decoder, German to English; other decodings, and BeamConv
-#   E2  decoders swapped between seeds, and behind an encoder of another depth and width
+#   E2  decoders swapped between seeds; and E4's lent one behind an encoder of another depth and width, and the other way round
 #   E3  E2 without CTC, from the start, and after a training with it
 #   E4  French, 5,000 pairs, with the decoder of German's 24,000: no caption in common. One decoder, the first seed's, is
 #       lent to all seeds of French; and with one of the same English, learned without any German
@@ -20,7 +20,7 @@
 #       language model of the borrowed decoder's captions. With the first seed: 2.4 hours of that; a bridge of text from
 #       the pieces to E4's decoder. 2.4 hours and E4's list; and average pooling in place of the length controller, with
 #       the first seed
-#   E9  ingestors: BeamConv, and a receptive field of 3, with the first seed
+#   E9  ingestors: BeamConv; and E4's lent decoder with a receptive field of 3, with the first seed
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"
 . ../../TEMPLATE/lego1/utils/options.sh
@@ -86,9 +86,18 @@ e2() {
     german
     swap_seeds E2 LegoNN-WEmb lego decode
     swap_seeds E2 encoder-decoder attention decode_attention "${plain[@]}"
-    train E2 LegoNN-WEmb,other-encoder other conf/tuning/train_other_encoder.yaml "${first}"
-    swap E2 other-encoder,swapped "other_s${first}" "lego_s${first}" "${first}" \
+    other_architecture
+}
+
+other_architecture() { # the lent decoder behind an encoder of another depth and width, and the other way round
+    local lender
+    lender=donor$(lent 5000)
+    donor 5000
+    train E2 other-architecture,24000 other conf/tuning/train_other_encoder.yaml "${first}" "${as_donor[@]}"
+    swap E2 other-encoder+De-En-decoder,24000 "other_s${first}" "${lender}" "${first}" "${as_donor[@]}" \
         --compare_with "${expdir}/other_s${first}/decode"
+    swap E2 De-En-encoder+other-decoder,24000 "${lender}" "other_s${first}" "${first}" "${as_donor[@]}" \
+        --compare_with "${expdir}/${lender}/decode"
 }
 
 e3() {
@@ -138,6 +147,8 @@ low_resource() { # low_resource PAIRS SEED: without the other's decoder, then wi
     train E4 "Fr-encoder-for-De-En-decoder,${pairs}" "${tag}_for_donor" conf/tuning/train_low.yaml "${seed}" "${data[@]}" \
         --pretrained_decoder "${expdir}/donor$(lent "${pairs}")" --freeze decoder --compare_with "${baseline}"
 }
+
+as_donor=(--train_pairs "${donor_pairs[5000]}" --token_listdir "data/en_token_list/bpe_unigram2000_${donor_pairs[5000]}")
 
 donor() { # donor PAIRS: whose decoder is lent to French of so many
     local range=${donor_pairs[$1]}
@@ -291,13 +302,15 @@ bridge_from_pieces() { # bridge_from_pieces PAIRS LIST: of the text PAIRS, behin
 e9() {
     german
     beamconv
-    train E9 LegoNN-WEmb,R=3 wemb3 conf/tuning/train_receptive_field.yaml "${first}"
-    local other name
+    local other lender
     other=$(next_seed "${first}")
-    for name in beamconv wemb3; do
-        swap E9 "${name},behind-another-encoder" "lego_s${other}" "${name}_s${first}" "${first}" \
-            --compare_with "${expdir}/lego_s${other}/decode"
-    done
+    swap E9 beamconv,behind-another-encoder "lego_s${other}" "beamconv_s${first}" "${first}" \
+        --compare_with "${expdir}/lego_s${other}/decode"
+    lender=donor$(lent 5000)
+    donor 5000
+    train E9 De-En,R=3,24000 wemb3 conf/tuning/train_receptive_field.yaml "${first}" "${as_donor[@]}"
+    swap E9 De-En-encoder+R=3-decoder,24000 "${lender}" "wemb3_s${first}" "${first}" "${as_donor[@]}" \
+        --compare_with "${expdir}/${lender}/decode"
 }
 
 for experiment in ${experiments}; do
