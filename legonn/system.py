@@ -352,6 +352,8 @@ class System:
         ------
         ConfigError
             If it reads, and doesn't hear.
+        DataError
+            If a waveform has several channels, whole numbers, or samples that are no numbers.
         """
         from legonn.search import DecodingOptions, Transcriber
 

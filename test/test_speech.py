@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from legonn.audio.source import Sound
-from legonn.errors import ConfigError
+from legonn.errors import ConfigError, DataError
 from legonn.factory import LayerConfig, build_chain
 from legonn.interface import Interface
 from legonn.module import read_module, write_module
@@ -285,6 +285,16 @@ def test_a_trained_system_transcribes(heard: Path, spoken: Path) -> None:
     assert found[0].text == found[2].text
     assert set(found[0].scores) == {"decoder", "ctc"}
     assert found[1].text == ""
+    for wrong, message in (
+        (
+            np.stack([samples, samples], axis=1),
+            r"of shape \(\d+, 2\), not \(N,\): mix its channels",
+        ),
+        ((samples * 32768).astype(np.int16), "of whole numbers, not -1 to 1: divide"),
+        (np.full(16000, np.nan), "with NaN or infinite samples"),
+    ):
+        with pytest.raises(DataError, match=rf"waveform 1 \(from 0 on\) is {message}"):
+            system.transcribe([samples, wrong])
     with pytest.raises(
         ConfigError, match="takes speech at 16000 Hz, not text: call System.transcribe"
     ):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import struct
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
@@ -11,7 +10,8 @@ from pathlib import Path
 
 import numpy as np
 
-from legonn.audio.recordings import Samples, Utterance, read_sound, read_utterances
+from legonn.audio.recordings import Samples, Utterance, list_utterances, read_sound
+from legonn.audio.truncation import missing_bytes
 from legonn.data.check import FileReport
 from legonn.errors import DataError
 from legonn.progress import Progress
@@ -99,14 +99,12 @@ def check_recordings(
     report = RecordingsReport(
         folder / ("segments" if (folder / "segments").exists() else "wav.scp")
     )
-    try:
-        utterances = read_utterances(folder, allow_pipes=allow_pipes)
-    except DataError as error:
-        report.faults += error.items
-        return report
-    report.ids = {i: int(u.place.rpartition(":")[2]) for i, u in utterances.items()}
+    listed = list_utterances(folder, allow_pipes=allow_pipes)
+    report.ids = listed.lines
+    report.faults += listed.faults
+    utterances = listed.utterances.values()
     with Progress(len(utterances), command="legonn validate", unit="recording") as progress:
-        for sound in check_sounds(utterances.values(), jobs=jobs):
+        for sound in check_sounds(utterances, jobs=jobs):
             report.sounds.append(sound)
             progress.add(1)
     bad = [sound for sound in report.sounds if sound.faults]
@@ -175,12 +173,13 @@ def check_samples(
 
 
 def _faults(utterance: Utterance, samples: Samples, seconds: float) -> Iterator[str]:
-    if not len(samples):
-        yield "no samples; record it again, or leave it out"
-        return
-    missing = 0 if utterance.is_pipe else _missing_bytes(Path(utterance.source))
+    missing = missing_bytes(Path(utterance.source)) if utterance.is_file else 0
     if missing:
         yield f"cut off: {missing} bytes are missing of what its header says; copy it again"
+    if not len(samples):
+        if not missing:
+            yield "no samples; record it again, or leave it out"
+        return
     if seconds < SHORTEST:
         yield f"{seconds:.3f} s, too short for a word; leave it out"
     if utterance.end is not None and seconds < utterance.end - (utterance.start or 0) - 0.1:
@@ -189,6 +188,8 @@ def _faults(utterance: Utterance, samples: Samples, seconds: float) -> Iterator[
         yield "samples that are no numbers (NaN or infinite); write the file again"
     elif _level(samples) < SILENCE:
         yield SILENT
+    elif _level(samples.mean(axis=1)) < SILENCE:
+        yield "channels that cancel each other when they are mixed; keep one of them"
 
 
 def _level(samples: Samples) -> float:
@@ -202,19 +203,3 @@ def _oddities(samples: Samples, seconds: float) -> Iterator[str]:
         yield "long"
     if len(samples) and np.mean(np.abs(samples) >= 0.999) > CLIPPED:
         yield "clipped"
-
-
-def _missing_bytes(path: Path) -> int:
-    """What a WAV file lacks of the samples that its header promises; other formats' readers find out themselves."""
-    size = path.stat().st_size
-    with path.open("rb") as file:
-        head = file.read(12)
-        if head[:4] != b"RIFF" or head[8:] != b"WAVE":
-            return 0
-        while len(chunk := file.read(8)) == 8:
-            kind, length = chunk[:4], struct.unpack("<I", chunk[4:])[0]
-            if kind == b"data":
-                # Writers to pipes leave the length at its largest: then it says nothing.
-                return max(0, file.tell() + length - size) if length < 0x7FFFFFFF else 0
-            file.seek(length + length % 2, 1)
-    return 0

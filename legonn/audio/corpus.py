@@ -19,7 +19,7 @@ from legonn.audio.synthesis import Synthesizer
 from legonn.audio.voices import Voice, draw_voices
 from legonn.data.atomic import write_atomic
 from legonn.data.folder import read_text, write_text
-from legonn.errors import ConfigError, DataError
+from legonn.errors import ConfigError, DataError, LegonnError
 
 __all__ = ["Manner", "Recording", "synthesize_corpus"]
 
@@ -109,7 +109,8 @@ def synthesize_corpus(
     Raises
     ------
     DataError
-        Naming all lines that have nothing to say; then nothing but recordings has been written.
+        Naming all lines that have nothing to say, or that espeak-ng dies of; then nothing but recordings has been
+        written.
     ConfigError
         When the folder was begun in another manner.
     """
@@ -135,7 +136,10 @@ def synthesize_corpus(
     silent = {r.utt_id for r in recordings if r.seconds == 0}
     if silent:
         places = [f"{text}:{n}: {i}: {texts[i]!r}" for n, i in enumerate(ids, 1) if i in silent]
-        raise DataError("nothing to say in these lines; take them out and run again:", places)
+        raise DataError(
+            "espeak-ng finds nothing to say in these lines, or dies of them; take them out and run again:",
+            places,
+        )
     write_text(output / text.name, texts)
     write_text(output / "utt2spk", {r.utt_id: r.speaker for r in recordings})
     write_text(output / "wav.scp", {r.utt_id: str(r.path) for r in recordings})
@@ -210,7 +214,10 @@ def _speak(item: _Item) -> Recording:
         return Recording(item.utt_id, speaker, item.path, soundfile.info(item.path).duration)
     voice = _worker.speakers[speaker]
     voice = replace(voice, rate=round(voice.rate * random.uniform(0.9, 1.1)))
-    said = _worker.synthesizer.speak(item.text, voice)
+    try:
+        said = _worker.synthesizer.speak(item.text, voice)
+    except LegonnError:  # told with the lines that have nothing to say, all at once
+        said = np.zeros(0, np.int16)
     if not said.any():
         return Recording(item.utt_id, speaker, item.path, 0.0)
     samples = resample(

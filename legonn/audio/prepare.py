@@ -7,10 +7,11 @@ other speeds are written anew.
 from __future__ import annotations
 
 import argparse
+import hashlib
 import os
 import shutil
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -127,7 +128,7 @@ def prepare_folder(
         Naming every utterance that can't be used, when they are more than `skip_bad`; every id that only some of
         the files have. Then nothing but recordings has been written.
     """
-    _begin(source, output, target)
+    _begin(source, output, target, utterances.values())
     names = [*texts, *(["utt2spk"] if (source / "utt2spk").exists() else [])]
     columns = {name: read_text(source / name) for name in names}
     _check_ids(source, utterances, columns)
@@ -141,16 +142,27 @@ def prepare_folder(
     return done
 
 
-def _begin(source: Path, output: Path, target: Target) -> None:
+def _begin(source: Path, output: Path, target: Target, utterances: Iterable[Utterance]) -> None:
     """Remove the recordings that were written for another target, or of other files or segments."""
     page = "".join(f"{name}: {value}\n" for name, value in asdict(target).items())
     for name in ("wav.scp", "segments"):
         path = source / name
         page += f"{name}: {file_sha256(path if path.is_file() else None)}\n"
+    page += f"recordings: {_states(utterances)}\n"
     record = output / RECORD
     if record.exists() and record.read_text(encoding="utf-8") != page:
         shutil.rmtree(output / "wav", ignore_errors=True)
     write_atomic(record, page)
+
+
+def _states(utterances: Iterable[Utterance]) -> str:
+    """A hash of the recordings' sizes and times: files may change while their names stay."""
+    state = hashlib.sha256()
+    for path in sorted({one.path for one in utterances if one.path is not None}):
+        if path.is_file():
+            found = path.stat()
+            state.update(f"{path} {found.st_size} {found.st_mtime_ns}\n".encode())
+    return state.hexdigest()
 
 
 def _check_ids(
@@ -187,7 +199,7 @@ def _prepare(item: tuple[int, Utterance], *, output: Path, target: Target) -> Pr
     faults = check_samples(utterance, samples, rate)
     if faults:
         return Prepared(utterance.utt_id, faults=tuple(faults))
-    whole = not utterance.is_pipe and not utterance.is_segment
+    whole = utterance.is_file and not utterance.is_segment
     refer = whole and rate == target.sample_rate and samples.shape[1] == 1
     mono = samples.mean(axis=1)
     paths, counts = [], []

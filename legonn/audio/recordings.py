@@ -5,18 +5,19 @@ from __future__ import annotations
 import io
 import subprocess
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from legonn.audio.archive import archive_place, read_archive
 from legonn.audio.resampling import resample
 from legonn.data.folder import read_lines
 from legonn.errors import DataError
 
-__all__ = ["Utterance", "read_sound", "read_utterances"]
+__all__ = ["Listing", "Utterance", "list_utterances", "read_sound", "read_utterances"]
 
 Samples = NDArray[np.float32]
 
@@ -30,9 +31,12 @@ class Utterance:
     utt_id : str
         Its id.
     source : str
-        A file, or a command that ends in `|` and writes one to its standard output.
+        A file; its place in a Kaldi archive, `x.ark:1234`; or a command that ends in `|` and writes a file to its
+        standard output.
     start, end : float or None
         Seconds, of a segment; None is the recording's beginning, its end.
+    channel : int or None
+        Of a segment, from 0 on; None is all of them.
     place : str
         `file:line` that names it, for messages; of a file that was named by itself, the file.
     """
@@ -42,6 +46,7 @@ class Utterance:
     place: str
     start: float | None = None
     end: float | None = None
+    channel: int | None = None
 
     @property
     def where(self) -> str:
@@ -54,9 +59,64 @@ class Utterance:
         return self.source.endswith("|")
 
     @property
+    def path(self) -> Path | None:
+        """The file that has it, or the archive; None for a command."""
+        if self.is_pipe:
+            return None
+        archived = archive_place(self.source)
+        return Path(self.source) if archived is None else archived[0]
+
+    @property
+    def is_file(self) -> bool:
+        """Whether its recording has a file for itself."""
+        return self.path == Path(self.source)
+
+    @property
     def is_segment(self) -> bool:
         """Whether it is a part of a recording."""
-        return self.start is not None or self.end is not None
+        return (self.start, self.end, self.channel) != (None, None, None)
+
+
+@dataclass
+class Listing:
+    """What a folder's `wav.scp` and `segments` say.
+
+    Attributes
+    ----------
+    utterances : dict of str to Utterance
+        Those of lines without a fault, by id, in the file's order.
+    lines : dict of str to int
+        Each id's first line in `segments`, or where there is none in `wav.scp`; of lines with a fault, too.
+    faults : list of str
+        `file:line: what; remedy`.
+    """
+
+    utterances: dict[str, Utterance] = field(default_factory=dict)
+    lines: dict[str, int] = field(default_factory=dict)
+    faults: list[str] = field(default_factory=list)
+
+    def entries(self, path: Path) -> Iterator[tuple[str, str, str]]:
+        """Place, id and rest of each line of `path` that can be read and is the first of its id."""
+        self.lines = {}
+        if not path.is_file():
+            self.faults.append(f"{path}: no such file; make it, or mend the name")
+            return
+        for number, line in read_lines(path):
+            place = f"{path}:{number}"
+            try:
+                words = line.decode("utf-8").split(maxsplit=1)
+            except UnicodeDecodeError as error:
+                self.faults.append(f"{place}: not UTF-8 at byte {error.start + 1}")
+                continue
+            if not words or line[:1].isspace():
+                self.faults.append(f"{place}: no id; write <utt-id> ...")
+            elif words[0] in self.lines:
+                self.faults.append(
+                    f"{place}: id {words[0]} again, first in line {self.lines[words[0]]}; ids name one line each"
+                )
+            else:
+                self.lines[words[0]] = number
+                yield place, words[0], words[1].strip() if len(words) > 1 else ""
 
 
 def read_utterances(folder: str | Path, *, allow_pipes: bool = False) -> dict[str, Utterance]:
@@ -80,70 +140,83 @@ def read_utterances(folder: str | Path, *, allow_pipes: bool = False) -> dict[st
     DataError
         Naming every line at fault.
     """
+    listed = list_utterances(folder, allow_pipes=allow_pipes)
+    if listed.faults:
+        raise DataError(
+            f"{len(listed.faults)} faults in {folder}; mend them and run again:", listed.faults
+        )
+    return listed.utterances
+
+
+def list_utterances(folder: str | Path, *, allow_pipes: bool = False) -> Listing:
+    """As `read_utterances`, but lines with a fault are told beside the others."""
     folder = Path(folder)
-    faults: list[str] = []
+    listed = Listing()
     recordings: dict[str, Utterance] = {}
-    for place, utt_id, rest in _entries(folder / "wav.scp", faults):
-        if utt_id in recordings:
-            faults.append(f"{place}: id {utt_id} again; ids name one line each")
-        elif not rest:
-            faults.append(f"{place}: no file after the id; write <utt-id> <file>")
+    for place, utt_id, rest in listed.entries(folder / "wav.scp"):
+        if not rest:
+            listed.faults.append(f"{place}: no file after the id; write <utt-id> <file>")
         elif rest.endswith("|") and not allow_pipes:
-            faults.append(
+            listed.faults.append(
                 f"{place}: a command, which would run with your rights; look at it, then --allow_pipes"
             )
         else:
             recordings[utt_id] = Utterance(utt_id, _find(rest, folder), place)
     segments = folder / "segments"
-    found = _segments(segments, recordings, faults) if segments.is_file() else recordings
-    if faults:
-        raise DataError(f"{len(faults)} faults in {folder}; mend them and run again:", faults)
-    return found
+    listed.utterances = (
+        _segments(segments, recordings, listed) if segments.is_file() else recordings
+    )
+    return listed
 
 
 def _find(source: str, folder: Path) -> str:
     if source.endswith("|") or Path(source).exists():
         return source
-    beside = [place / source for place in (folder, folder.parent)]
-    return str(next((path for path in beside if path.exists()), source))
-
-
-def _entries(path: Path, faults: list[str]) -> Iterator[tuple[str, str, str]]:
-    """Place, id and rest of each line that can be read."""
-    if not path.is_file():
-        faults.append(f"{path}: no such file; make it, or mend the name")
-        return
-    for number, line in read_lines(path):
-        try:
-            utt_id, _, rest = line.decode("utf-8").partition(" ")
-        except UnicodeDecodeError as error:
-            faults.append(f"{path}:{number}: not UTF-8 at byte {error.start + 1}")
-            continue
-        if utt_id:
-            yield f"{path}:{number}", utt_id, rest.strip()
-        else:
-            faults.append(f"{path}:{number}: no id; write <utt-id> ...")
+    path, ending = source, ""
+    if (archived := archive_place(source)) is not None:
+        path, ending = str(archived[0]), f":{archived[1]}"
+        if archived[0].exists():
+            return source
+    beside = [place / path for place in (folder, folder.parent)]
+    return str(next((found for found in beside if found.exists()), path)) + ending
 
 
 def _segments(
-    path: Path, recordings: dict[str, Utterance], faults: list[str]
+    path: Path, recordings: dict[str, Utterance], listed: Listing
 ) -> dict[str, Utterance]:
+    """As Kaldi's `extract-segments` reads them: an end of -1 is the recording's, and a channel may follow."""
     found: dict[str, Utterance] = {}
-    for place, utt_id, rest in _entries(path, faults):
+    # wav.scp's faults are told there: segments of such a recording aren't faulty themselves.
+    known = set(listed.lines)
+    for place, utt_id, rest in listed.entries(path):
         words = rest.split()
         try:
             recording, start, end = words[0], float(words[1]), float(words[2])
+            channel = int(words[3]) if len(words) > 3 else None
         except (IndexError, ValueError):
-            faults.append(f"{place}: write <utt-id> <recording-id> <start> <end>, in seconds")
+            listed.faults.append(
+                f"{place}: write <utt-id> <recording-id> <start> <end>, in seconds, and for one of several channels "
+                "its number, 0 or more"
+            )
             continue
-        if utt_id in found:
-            faults.append(f"{place}: id {utt_id} again; ids name one line each")
-        elif recording not in recordings:
-            faults.append(f"{place}: recording {recording} isn't in wav.scp; add it there")
-        elif not 0 <= start < end:
-            faults.append(f"{place}: from {start} to {end}: the start comes first, and from 0 on")
-        else:
-            found[utt_id] = Utterance(utt_id, recordings[recording].source, place, start, end)
+        to_the_end = end == -1
+        if recording not in known:
+            listed.faults.append(f"{place}: recording {recording} isn't in wav.scp; add it there")
+        elif not (0 <= start < end or (to_the_end and start >= 0)):
+            listed.faults.append(
+                f"{place}: from {start} to {end}: the start comes first, and from 0 on"
+            )
+        elif channel is not None and channel < 0:
+            listed.faults.append(f"{place}: channel {channel}: they count from 0")
+        elif recording in recordings:
+            found[utt_id] = Utterance(
+                utt_id,
+                recordings[recording].source,
+                place,
+                start,
+                None if to_the_end else end,
+                channel,
+            )
     return found
 
 
@@ -167,25 +240,53 @@ def read_sound(utterance: Utterance, *, sample_rate: int | None = None) -> tuple
     DataError
         When there is no such file, or no sound in it.
     """
+    samples, rate = _read(utterance)
+    if utterance.channel is not None:
+        if utterance.channel >= samples.shape[1]:
+            raise DataError(
+                f"{utterance.where}: it has no channel {utterance.channel}, as the first is 0; mend segments"
+            )
+        samples = samples[:, utterance.channel, None]
+    if sample_rate is not None and sample_rate != rate:
+        return resample(samples, rate, sample_rate), sample_rate
+    return samples, rate
+
+
+def _read(utterance: Utterance) -> tuple[Samples, int]:
+    """All channels of the recording, or of its segment."""
     import soundfile
 
+    archived = None if utterance.is_pipe else archive_place(utterance.source)
     try:
+        if archived is not None and archived[0].is_file():
+            samples, rate = _read_archive(utterance, *archived)
+            start, count = _span(utterance, rate)
+            return samples[start:][:count], rate
         with soundfile.SoundFile(_open(utterance)) as file:
-            rate = file.samplerate
-            start = round((utterance.start or 0) * rate)
+            start, count = _span(utterance, file.samplerate)
             if start:
                 file.seek(min(start, file.frames))
-            count = -1 if utterance.end is None else max(0, round(utterance.end * rate) - start)
-            samples = file.read(count, dtype="float32", always_2d=True)
+            samples = file.read(-1 if count is None else count, dtype="float32", always_2d=True)
+            return samples, file.samplerate
     except soundfile.LibsndfileError as error:
         raise DataError(
             f"{utterance.where}: no sound that can be read ({error.error_string})"
         ) from error
     except (OSError, MemoryError) as error:  # no right to read it; a header of the impossible
         raise DataError(f"{utterance.where}: can't be read ({error})") from error
-    if sample_rate is not None and sample_rate != rate:
-        return resample(samples, rate, sample_rate), sample_rate
-    return samples, rate
+
+
+def _span(utterance: Utterance, rate: int) -> tuple[int, int | None]:
+    """Its first sample, and how many they are; None is all that follow."""
+    start = round((utterance.start or 0) * rate)
+    return start, None if utterance.end is None else max(0, round(utterance.end * rate) - start)
+
+
+def _read_archive(utterance: Utterance, path: Path, offset: int) -> tuple[Samples, int]:
+    try:
+        return read_archive(path, offset)
+    except DataError as error:
+        raise DataError(f"{utterance.where}: {error}") from error
 
 
 def _open(utterance: Utterance) -> str | io.BytesIO:

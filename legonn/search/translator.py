@@ -12,7 +12,7 @@ from torch import Tensor
 
 from legonn.audio.source import Sound
 from legonn.chain import Chain
-from legonn.errors import ConfigError
+from legonn.errors import ConfigError, DataError
 from legonn.search.alignment import Alignment
 from legonn.search.beam import Found
 from legonn.search.decoding import decode_batch, prepare
@@ -181,6 +181,11 @@ class Transcriber(_Searcher):
             Samples (N,), full scale 1.
         on_done : callable
             Told the number of recordings finished since the last time.
+
+        Raises
+        ------
+        DataError
+            If a waveform has several channels, whole numbers, or samples that are no numbers.
         """
         return self.start(waveforms, on_done).finish()
 
@@ -188,8 +193,24 @@ class Transcriber(_Searcher):
         self, waveforms: Sequence[Any], on_done: Callable[[int], None] = lambda count: None
     ) -> Begun[list[list[Hypothesis]]]:
         """Begin with what `transcribe` does."""
-        sources = [torch.as_tensor(samples, dtype=torch.float32) for samples in waveforms]
-        return self.begin(sources, on_done)
+        return self.begin([_waveform(*numbered) for numbered in enumerate(waveforms)], on_done)
+
+
+def _waveform(number: int, samples: Any) -> Tensor:
+    """As a tensor, if it is one that the system can hear."""
+    waveform = torch.as_tensor(samples)
+    fault = ""
+    if waveform.ndim != 1:
+        fault = (
+            f"of shape {tuple(waveform.shape)}, not (N,): mix its channels, samples.mean(axis=1)"
+        )
+    elif not waveform.dtype.is_floating_point:
+        fault = "of whole numbers, not -1 to 1: divide 16-bit samples by 32768"
+    elif not waveform.isfinite().all():
+        fault = "with NaN or infinite samples: read it again"
+    if fault:
+        raise DataError(f"waveform {number} (from 0 on) is {fault}")
+    return waveform.float()
 
 
 class Translator(_Searcher):

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from legonn.audio.check import check_recordings, check_sound
 from legonn.audio.recordings import Utterance
+from legonn.data.check import check_folder
 
 RATE = 16000
 
@@ -47,6 +48,11 @@ BAD: dict[str, tuple[Callable[[Path], object], str]] = {
     "short.wav": (lambda path: write(path, noise(0.01)), "0.010 s, too short for a word"),
     "nan.wav": (not_a_number, "samples that are no numbers"),
     "absent.wav": (lambda path: None, "no such file"),
+    "cut.ogg": (lambda path: cut(path, noise(1)), "cut off: "),
+    "inverted.wav": (
+        lambda path: write(path, np.stack([noise(1), -noise(1)], axis=1)),
+        "channels that cancel each other when they are mixed",
+    ),
 }
 
 
@@ -104,6 +110,19 @@ def test_a_folder_tells_all_at_once_in_order(tmp_path: Path) -> None:
         assert fault.startswith(f"{tmp_path / 'wav.scp'}:{number}: ")
         assert what in fault
     assert len(report.ids) == len(names)
-    (warning,) = report.warnings
-    assert "several sample rates" in warning
-    assert "8000 Hz: 1" in warning
+    stereo, rates = report.warnings
+    assert "1 recordings, first this one, have several channels" in stereo
+    assert "several sample rates" in rates
+    assert "8000 Hz: 1" in rates
+
+
+def test_an_id_twice_hides_nothing_else(tmp_path: Path) -> None:
+    write(tmp_path / "a.wav", noise(1))
+    write(tmp_path / "b.wav", noise(0.01))
+    (tmp_path / "wav.scp").write_text("a a.wav\na a.wav\nb b.wav\nc a.wav\n")
+    (tmp_path / "text").write_text("a x\nb x\nc x\n")
+    report = check_folder(tmp_path)
+    assert [fault.partition(": ")[2].partition(";")[0] for fault in report.faults] == [
+        "id a again, first in line 1",
+        f"{tmp_path / 'b.wav'}: 0.010 s, too short for a word",
+    ]

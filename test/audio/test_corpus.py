@@ -7,10 +7,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
+from numpy.typing import NDArray
 
 from legonn.audio.corpus import Manner, Recording, synthesize_corpus
+from legonn.audio.synthesis import Synthesizer
+from legonn.audio.voices import Voice
 from legonn.data.folder import read_text, write_text
-from legonn.errors import ConfigError, DataError
+from legonn.errors import ConfigError, DataError, LegonnError
 
 TEXTS = {"a-1": "One.", "a-2": "Two dogs.", "a/3": "Three men walk."}
 
@@ -83,6 +86,24 @@ def test_lines_with_nothing_to_say_are_all_named(tmp_path: Path) -> None:
         synthesize_corpus(path, tmp_path / "out", Manner())
     assert error.value.items == [f"{path}:1: a: ''", f"{path}:3: c: ''"]
     assert not (tmp_path / "out/wav.scp").exists()
+
+
+def test_lines_that_espeak_dies_of_are_named_and_the_others_said(
+    text: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, *others = read_text(text).items()
+    ask = Synthesizer.speak
+
+    def die(synthesizer: Synthesizer, words: str, voice: Voice) -> NDArray[np.int16]:
+        if words == first[1]:
+            raise LegonnError("espeak-ng can't say it")
+        return ask(synthesizer, words, voice)
+
+    monkeypatch.setattr(Synthesizer, "speak", die)
+    with pytest.raises(DataError) as error:
+        synthesize_corpus(text, tmp_path / "out", Manner())
+    assert error.value.items == [f"{text}:1: {first[0]}: {first[1]!r}"]
+    assert len(list((tmp_path / "out/wav").rglob("*.flac"))) == len(others)
 
 
 @pytest.mark.parametrize(

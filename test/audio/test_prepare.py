@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
+import kaldiio
 import numpy as np
 import pytest
 import soundfile
@@ -144,6 +145,29 @@ def test_another_rate_writes_all_again(source: Path, tmp_path: Path) -> None:
     paths = read_text(tmp_path / "out/wav.scp")
     assert {soundfile.info(path).samplerate for path in paths.values()} == {8000}
     assert paths["other"] == str(source / "o.wav")
+
+
+def test_a_recording_that_changed_under_its_name_is_read_again(
+    source: Path, tmp_path: Path
+) -> None:
+    slow = Target(speeds=(1.0, 0.8))
+    prepare(source, tmp_path / "out", slow)
+    soundfile.write(source / "a.flac", tone(2, 16000), 16000)
+    prepare(source, tmp_path / "out", slow)
+    lengths = read_text(tmp_path / "out/utt2num_samples")
+    assert (lengths["as-it-is"], lengths["sp0.8-as-it-is"]) == ("32000", "40000")
+    assert soundfile.info(read_text(tmp_path / "out/wav.scp")["sp0.8-as-it-is"]).frames == 40000
+
+
+def test_an_archives_recordings_are_written_anew(source: Path, tmp_path: Path) -> None:
+    sound = (16000, (tone(1, 16000) * 32768).astype(np.int16))
+    kaldiio.save_ark(str(source / "a.ark"), {"one": sound}, scp=str(source / "wav.scp"))
+    for name in ("text.tc.en", "utt2spk"):
+        write_text(source / name, {"one": "x"})
+    (done,) = prepare(source, tmp_path / "out")
+    samples, rate = soundfile.read(done.paths[0])
+    assert (done.written, rate) == (1, 16000)
+    assert samples == pytest.approx(tone(1, 16000), abs=1e-4)
 
 
 def test_other_segments_are_cut_again(source: Path, tmp_path: Path) -> None:

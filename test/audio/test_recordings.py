@@ -38,6 +38,17 @@ def test_segments_are_cut_to_the_sample(folder: Path) -> None:
     assert utterances["a-2"].place == f"{folder / 'segments'}:2"
 
 
+def test_an_end_of_minus_one_is_the_recordings_and_a_channel_may_follow(folder: Path) -> None:
+    (folder / "segments").write_text("a-1 a 1.5 -1\na-2\ta 0 1 1\na-3 a 0 1 2\n")
+    to_the_end, right, third = read_utterances(folder).values()
+    assert read_sound(to_the_end)[0].shape == (4000, 2)
+    assert read_sound(right)[0] == pytest.approx(-np.arange(8000)[:, None] / 16000)
+    with pytest.raises(
+        DataError, match=r"segments:3: .*a.wav: it has no channel 2, as the first is 0"
+    ):
+        read_sound(third)
+
+
 def test_another_rate_keeps_a_tone_and_its_length(tmp_path: Path) -> None:
     tone = np.sin(2 * np.pi * 300 * np.arange(22050) / 22050)
     soundfile.write(tmp_path / "t.flac", tone, 22050)
@@ -90,18 +101,20 @@ def test_a_command_that_fails_says_what_it_said(folder: Path) -> None:
 def test_all_faults_at_once(folder: Path) -> None:
     scp, segments = folder / "wav.scp", folder / "segments"
     scp.write_bytes(scp.read_bytes() + b"a x.wav\nb\n c.wav\nd \xff\n")
-    segments.write_text("a-1 a 1 0.5\na-2 z 0 1\na-3 a 0\na-4 a 0 1\na-4 a 0 1\n")
+    segments.write_text("a-1 a 1 0.5\na-2 z 0 1\na-3 a 0\na-4 a 0 1\na-4 a 0 1\na-5 a 0 1 -1\n")
     with pytest.raises(DataError) as error:
         read_utterances(folder)
     assert [item.split(";")[0] for item in error.value.items] == [
-        f"{scp}:2: id a again",
+        f"{scp}:2: id a again, first in line 1",
         f"{scp}:3: no file after the id",
         f"{scp}:4: no id",
         f"{scp}:5: not UTF-8 at byte 3",
         f"{segments}:1: from 1.0 to 0.5: the start comes first, and from 0 on",
         f"{segments}:2: recording z isn't in wav.scp",
-        f"{segments}:3: write <utt-id> <recording-id> <start> <end>, in seconds",
-        f"{segments}:5: id a-4 again",
+        f"{segments}:3: write <utt-id> <recording-id> <start> <end>, in seconds, and for one of several channels its "
+        "number, 0 or more",
+        f"{segments}:5: id a-4 again, first in line 4",
+        f"{segments}:6: channel -1: they count from 0",
     ]
 
 

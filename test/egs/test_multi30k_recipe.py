@@ -32,3 +32,5 @@ def test_speech_needs_the_english_list_and_is_english(multi30k: Any) -> None:
     printed = multi30k.fail("--src_modality", "speech", "--src_lang", "fr")
     assert "is for English captions in English" in printed
     assert not (multi30k.folder / "data").exists()
+    printed = multi30k.fail("--src_modality=speech", "--token-listdir=data/none", "--stage=5")
+    assert "./run.sh --stop_stage 5 makes it" not in printed and "data/none" in printed

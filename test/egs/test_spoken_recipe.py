@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
 from collections.abc import Callable
@@ -111,6 +112,17 @@ def test_speeds_are_copies_of_the_training_set_alone(
         texts[f"sp0.9-{utt_id}"] == text for utt_id, text in texts.items() if utt_id[:2] != "sp"
     )
     assert len(read_text(recipe.folder / "dump/raw_speech/val_en_speech/wav.scp")) == 6
+
+
+def test_a_recording_that_changed_is_prepared_again(
+    spoken: Any, copied: Callable[[Any], Any]
+) -> None:
+    recipe = copied(spoken)
+    path, *_ = read_text(recipe.folder / "data/val_en_speech/wav.scp").values()
+    os.utime(recipe.folder / path)
+    printed = recipe.run(*SPEECH, "--stage", "3", "--stop_stage", "3", script=STAGES)
+    assert "up to date: dump/raw_speech/org/train_en_12_speech/.done" in printed
+    assert "up to date: dump/raw_speech/org/val_en_speech/.done" not in printed
 
 
 def test_an_encoders_own_decoder_scores_beside_a_borrowed_one(

@@ -34,7 +34,7 @@ if [ "${src_modality}" = speech ]; then
         "de en" | "en en") src_lang=en ;; # German is text's default
         *) echo "$0: error: --src_modality speech is for English captions in English: leave the languages out" >&2; exit 2 ;;
     esac
-    if [[ " ${remaining[*]-} " != *" --token_listdir "* ]] &&
+    if [[ ! " ${remaining[*]-} " =~ \ --token[_-]listdir[\ =] ]] &&
         [ ! -f "data/en_token_list/bpe_unigram${nbpe}/tokens.txt" ]; then
         echo "$0: error: speech takes the English token list of German-English: ./run.sh --stop_stage 5 makes it" >&2
         exit 2

@@ -1,0 +1,57 @@
+"""Files that end before they should."""
+
+from __future__ import annotations
+
+import struct
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+from legonn.audio.truncation import missing_bytes
+
+FORMATS = [
+    ("WAV", "PCM_16"),
+    ("AIFF", "PCM_16"),
+    ("AU", "PCM_16"),
+    ("OGG", "VORBIS"),
+    ("OGG", "OPUS"),
+]
+
+
+@pytest.fixture(params=FORMATS, ids="-".join)
+def recording(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
+    """Two seconds of noise."""
+    container, subtype = request.param
+    path = tmp_path / "a.sound"
+    samples = np.random.default_rng(1).uniform(-0.5, 0.5, 32000)
+    soundfile.write(path, samples, 16000, format=container, subtype=subtype)
+    return path
+
+
+def test_a_whole_file_lacks_nothing(recording: Path) -> None:
+    assert missing_bytes(recording) == 0
+
+
+@pytest.mark.parametrize("lost", [1, 700])
+def test_what_is_cut_off_is_counted(recording: Path, lost: int) -> None:
+    recording.write_bytes(recording.read_bytes()[:-lost])
+    assert missing_bytes(recording) == lost
+
+
+@pytest.mark.parametrize("kept", [12, 30, 45])
+def test_a_header_cut_off_is_no_accident(recording: Path, kept: int) -> None:
+    recording.write_bytes(recording.read_bytes()[:kept])
+    assert missing_bytes(recording) >= 0
+
+
+@pytest.mark.parametrize("length", [0x7FFFF000, 0x7FFFFFFF, 0xFFFFFFFF])
+def test_a_length_that_a_pipe_left_says_nothing(tmp_path: Path, length: int) -> None:
+    path = tmp_path / "a.wav"
+    soundfile.write(path, np.zeros(100), 16000)
+    content = bytearray(path.read_bytes())
+    place = content.index(b"data") + 4
+    content[place : place + 4] = struct.pack("<I", length)
+    path.write_bytes(content)
+    assert missing_bytes(path) == 0
