@@ -30,10 +30,14 @@ def add_noise(speech: Signal, *, snr: float, random: np.random.Generator) -> Sig
 
 def _pink(count: int, random: np.random.Generator) -> Signal:
     """White noise (N,) whose spectrum is divided by the root of the frequency, mean power not fixed."""
-    spectrum = np.fft.rfft(random.standard_normal(max(2, count)))
+    from scipy.fft import irfft, next_fast_len, rfft
+
+    # A transform of such a length is some times as fast as one of any other.
+    size = next_fast_len(max(2, count), real=True)
+    spectrum = rfft(random.standard_normal(size))
     spectrum[0] = 0
     spectrum[1:] /= np.sqrt(np.arange(1, len(spectrum)))
-    return np.fft.irfft(spectrum, max(2, count))[:count].astype(np.float32)
+    return irfft(spectrum, size)[:count].astype(np.float32)
 
 
 def reverberate(
@@ -57,13 +61,14 @@ def reverberate(
     ndarray
         (N,): cut where the speech ends, of the speech's power.
     """
+    from scipy.signal import fftconvolve
+
     count = max(1, round(seconds * sample_rate))
     tail = random.standard_normal(count) * 10 ** (-3 * np.arange(count) / count)
     tail[0] = 0
     energy = np.sum(np.square(tail))
     response = tail * np.sqrt(10 ** (-direct / 10) / energy) if energy > 0 else tail
     response[0] = 1
-    size = len(speech) + count
-    wet = np.fft.irfft(np.fft.rfft(speech, size) * np.fft.rfft(response, size), size)[: len(speech)]
+    wet = fftconvolve(speech.astype(np.float64), response)[: len(speech)]
     before, after = np.sum(np.square(speech, dtype=np.float64)), np.sum(np.square(wet))
     return (wet * np.sqrt(before / after) if after > 0 else wet).astype(np.float32)
