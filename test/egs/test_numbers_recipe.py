@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from legonn.bin.pack import main as pack
 from legonn.data.folder import read_text
 from legonn.module import describe
 
@@ -307,6 +308,18 @@ def test_wrong_options_are_told_before_any_work(
 ) -> None:
     assert message in numbers.fail(*options, script="../../TEMPLATE/lego1/lego.sh")
     assert not list(numbers.folder.glob("exp/*/*.pth"))
+
+
+def test_a_module_that_is_one_file_is_a_token_list(again: Any) -> None:
+    experiment = again.folder / "exp/de_en"
+    assert pack([str(experiment), "--part", "decoder", "--zip", "--output", str(again.folder)]) == 0
+    (module,) = again.folder.glob("*.zip")
+    options = f"--train_set train_ro_en --valid_set val_ro_en --test_sets test_ro_en --src_lang ro --tgt_lang en \
+        --bpemode bpe --src_nbpe 50 --token_tag 80 --stage 5 --stop_stage 5 --token_listdir {module.name}"
+    printed = again.run(*options.split(), script="../../TEMPLATE/lego1/lego.sh")
+    (folder,) = re.findall(r"token lists: \S+, (\S+)", printed)
+    tokens = (again.folder / "data/en_token_list/bpe_bpe50/tokens.txt").read_bytes()
+    assert (Path(folder) / "tokens.txt").read_bytes() == tokens
 
 
 def test_help_teaches_without_a_recipe(numbers: Any) -> None:

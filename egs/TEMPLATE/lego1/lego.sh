@@ -160,8 +160,8 @@ Training
   --lego_tag T --lego_exp D --lego_stats_dir D    name or folder of the experiment, its statistics
   --pretrained_encoder M --pretrained_bridge M --pretrained_decoder M    M: a module, hf:owner/name,
                              an exp folder, or exp:checkpoint. Training starts from them; what they are is theirs,
-                             how they are trained (dropout ...) is --lego_config's. A module's folder
-                             is a --token_listdir, too. With --skip_train true, no training at all:
+                             how they are trained (dropout ...) is --lego_config's. A module is a
+                             --token_listdir, too. With --skip_train true, no training at all:
                              stages 12 and 13 use their composition
   --freeze "PART ..."        encoder, bridge, decoder: those stay as they are, bit for bit
 Decoding and scoring
@@ -253,8 +253,12 @@ else
     own_src_list=$(list_folder "${src_lang}" "${src_nbpe}")
     own_tgt_list=$(list_folder "${tgt_lang}" "${tgt_nbpe}")
 fi
-src_list=${src_token_listdir:-${own_src_list}}
-tgt_list=${token_listdir:-${own_tgt_list}}
+list_folder_of() { # list_folder_of D: D; of a module that is one file, or on the Hub, the folder with its list
+    if [[ "$1" == hf:* ]] || [ -f "$1" ]; then "${python}" "${utils}/module_folder.py" "$1"; else echo "$1"; fi
+}
+src_list=$(list_folder_of "${src_token_listdir:-${own_src_list}}")
+tgt_list=$(list_folder_of "${token_listdir:-${own_tgt_list}}")
+interface_listdir=$(list_folder_of "${interface_listdir}")
 
 tag_of() { # tag_of ARGS: arguments as part of a file name
     [ -z "$1" ] || printf '_%s' "$(sed -e 's/--//g' -e 's/[^A-Za-z0-9.,_-]/_/g' <<<"$1")"
