@@ -223,7 +223,8 @@ class Interface:
             return []
         return [
             f"{writer_name} gives {mine[1]:.2f} positions a token at the median; {reader_name} saw "
-            f"{theirs[0]:.2f} to {theirs[2]:.2f} in training. Set length_ratio at composition."
+            f"{theirs[0]:.2f} to {theirs[2]:.2f} in training. legonn compose --length_ratio brings them "
+            "nearer: decode the folder that it makes."
         ]
 
     def fingerprint(self) -> str:

@@ -188,7 +188,7 @@ def test_positions_that_the_reader_never_saw_are_a_warning() -> None:
     writer = make("encoder", writes=word_side(positions_per_token=(0.4, 0.5, 0.6)))
     reader = make("decoder", reads=word_side(positions_per_token=(1.0, 2.0, 3.0)))
     (warning,) = check_fits(writer, reader)
-    assert "gives 0.50 positions a token" in warning and "Set length_ratio" in warning
+    assert "gives 0.50 positions a token" in warning and "legonn compose --length_ratio" in warning
     faster = writer.with_length_ratio(6.0)  # four times the default 1.5
     assert faster.writes is not None
     assert faster.writes.positions_per_token == pytest.approx((1.6, 2.0, 2.4))

@@ -126,7 +126,10 @@ def test_a_warning_is_a_line(
     if seen is None:
         assert errors == ""
     else:
-        assert errors.startswith("legonn compose: warning: ") and "Set length_ratio" in errors
+        assert (
+            errors.startswith("legonn compose: warning: ")
+            and "legonn compose --length_ratio" in errors
+        )
 
 
 def test_bridges_stand_in_between(experiment: Path, tmp_path: Path) -> None:
