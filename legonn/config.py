@@ -8,11 +8,12 @@ from typing import Any
 import yaml
 
 from legonn.errors import ConfigError
+from legonn.plain_yaml import PlainLoader, read_yaml
 
-__all__ = ["merge", "parse_yaml", "read_config"]
+__all__ = ["UniqueKeyLoader", "merge", "read_config"]
 
 
-class _UniqueKeySafeLoader(yaml.SafeLoader):
+class UniqueKeyLoader(PlainLoader):
     """Plain data; a key that stands twice in a mapping is an error, and not the last of them."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
@@ -23,18 +24,8 @@ class _UniqueKeySafeLoader(yaml.SafeLoader):
                     problem=f"the key {key.value!r} stands here twice", problem_mark=key.start_mark
                 )
             seen.add(key.value)
-        return super().construct_mapping(node, deep=deep)
-
-
-def parse_yaml(text: str) -> Any:
-    """YAML -> plain data.
-
-    Raises
-    ------
-    yaml.YAMLError
-        If it is no YAML, or repeats a key.
-    """
-    return yaml.load(text, Loader=_UniqueKeySafeLoader)
+        mapping: dict[Any, Any] = super().construct_mapping(node, deep=deep)
+        return mapping
 
 
 def read_config(path: Path) -> dict[str, Any]:
@@ -54,16 +45,15 @@ def read_config(path: Path) -> dict[str, Any]:
 def _read(path: Path, readers: tuple[Path, ...]) -> dict[str, Any]:
     if path in readers:
         raise ConfigError(f"{path} is its own base: {' -> '.join(map(str, [*readers, path]))}")
-    try:
-        config = parse_yaml(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        named = f" (base of {readers[-1]})" if readers else ""
-        raise ConfigError(f"{path}{named} can't be read as YAML: {error}") from error
+    named = f" (base of {readers[-1]})" if readers else ""
+    config = read_yaml(path, f"{path}{named} can't be read as YAML", loader=UniqueKeyLoader)
     if not isinstance(config, dict):
         raise ConfigError(f"{path} holds no mapping of options to values")
     base = config.pop("base", None)
     if base is None:
         return config
+    if not isinstance(base, str):
+        raise ConfigError(f"{path}: base is {base!r:.80}; it wants the name of another YAML file")
     below = _read(path.parent / base, (*readers, path))
     other = {f"{key}_conf" for key in below if config.get(key, below[key]) != below[key]}
     return merge({key: value for key, value in below.items() if key not in other}, config)

@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import torch
-import yaml
 from torch import nn
 
 from legonn.errors import ConfigError
+from legonn.plain_yaml import read_yaml
 
 __all__ = ["find_checkpoint", "load_weights", "read_config", "split_checkpoint"]
 
@@ -23,9 +23,6 @@ CHECKPOINTS = (
     "latest.pth",
     "composed.pth",
 )
-
-# The same grammar in C: a configuration holds two token lists, and start-up counts.
-_SAFE_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 def split_checkpoint(spec: str | Path) -> tuple[Path, str | None]:
@@ -43,12 +40,9 @@ def read_config(folder: Path) -> dict[str, Any]:
         If there is none, or it is no YAML.
     """
     path = folder / "config.yaml"
-    try:
-        config = yaml.load(path.read_text(encoding="utf-8"), Loader=_SAFE_LOADER)
-    except FileNotFoundError as error:
-        raise ConfigError(f"{folder} is no experiment: it has no {path.name}") from error
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise ConfigError(f"{path} can't be read as YAML: {error}") from error
+    if not path.exists():
+        raise ConfigError(f"{folder} is no experiment: it has no {path.name}")
+    config = read_yaml(path)
     return config if isinstance(config, dict) else {}
 
 

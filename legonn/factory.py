@@ -515,7 +515,7 @@ def parse(kind: Callable[..., C], options: Mapping[str, Any] | None, name: str) 
         raise ConfigError(f"{name} is {options!r}; it wants a mapping of options to values")
     for key, value in (options or {}).items():
         if key not in defaults:
-            near = difflib.get_close_matches(key, defaults, 1)
+            near = difflib.get_close_matches(str(key), defaults, 1)
             hint = f"; did you mean {near[0]!r}?" if near else "."
             raise ConfigError(
                 f"{name} has no option {key!r}{hint} Legal are: {', '.join(defaults)}"

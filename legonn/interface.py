@@ -15,6 +15,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from legonn.errors import ConfigError, InterfaceMismatch
+from legonn.plain_yaml import read_yaml
 from legonn.tokenizer import TextCodec, file_sha256
 
 __all__ = ["BLANK", "Interface", "Marginals", "feasible", "positions_needed", "token_difference"]
@@ -280,10 +281,7 @@ class Interface:
         ConfigError
             If the file is absent, is no YAML mapping, or has unknown keys.
         """
-        try:
-            document = yaml.safe_load(path.read_text(encoding="utf-8"))
-        except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-            raise ConfigError(f"{path} is no interface description: {error}") from error
+        document = read_yaml(path, f"{path} is no interface description")
         return cls.from_dict(document, str(path))
 
 

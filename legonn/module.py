@@ -23,6 +23,7 @@ from typing import Any
 import yaml
 
 from legonn.errors import ConfigError, DataError
+from legonn.plain_yaml import parse_yaml
 
 __all__ = [
     "DTYPES",
@@ -68,7 +69,6 @@ DTYPES = {"F32": "float32", "F16": "float16", "BF16": "bfloat16"}
 COUNT = "I64"  # of what a network only counts
 # More than any real one has. Weights hardly shrink, text tenfold.
 MOST_YAML_BYTES = 4 * 2**20
-MOST_YAML_DEPTH = 20
 MOST_TOKEN_BYTES = 64 * 2**20
 MOST_COMPRESSION = 20
 # The first line of module.yaml: the hash of the others.
@@ -299,12 +299,14 @@ def read_description(path: Path) -> dict[str, Any]:
     if not path.exists():
         raise ConfigError(f"{path.parent} is no module: it has no {path.name}")
     _check_lookalike(path)
+    fault = f"{path} can't be read as YAML"
     try:
         if path.stat().st_size > MOST_YAML_BYTES:
             raise ConfigError(f"{path} is larger than any module description")
-        document = _parse_yaml(_unseal(path), path)
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise ConfigError(f"{path} can't be read as YAML: {error}") from error
+        text = _unseal(path)
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{fault}: {error}") from error
+    document = parse_yaml(text, fault, aliases=False)
     if not isinstance(document, dict) or document.get("format") != FORMAT:
         raise ConfigError(f"{path} is no description of a legonn module")
     version = document.get("format_version")
@@ -333,20 +335,6 @@ def _unseal(path: Path) -> str:
     return rest.decode()
 
 
-def _parse_yaml(text: str, path: Path) -> Any:
-    """A document without aliases, which swell when used, and of no great depth, which C code recurses into."""
-    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-    depth = 0
-    for event in yaml.parse(text, Loader=loader):
-        if isinstance(event, yaml.AliasEvent):
-            raise ConfigError(f"{path} uses a YAML alias, which no module does")
-        depth += isinstance(event, yaml.CollectionStartEvent)
-        depth -= isinstance(event, yaml.CollectionEndEvent)
-        if depth > MOST_YAML_DEPTH:
-            raise ConfigError(f"{path} is nested deeper than any module description")
-    return yaml.load(text, Loader=loader)
-
-
 def _newer(version: Any) -> bool:
     return isinstance(version, int) and version > FORMAT_VERSION
 
@@ -357,6 +345,14 @@ def _check_types(document: Mapping[str, Any], path: Path) -> None:
     if document["kind"] not in KINDS:
         raise ConfigError(f"{path}: kind is {document['kind']!r:.80}; legal are {', '.join(KINDS)}")
     _want(document, TYPES, path)
+    for side in ("source", "target"):
+        if document[side] is not None:
+            _token_type(document[side], f"{path}")
+    for key, options in document["config"].items():
+        if f"{key}".endswith("_conf") and not isinstance(options, (dict, type(None))):
+            raise ConfigError(
+                f"{path}: {key} is {options!r:.80}; it wants a mapping of options to values"
+            )
     strange = [repr(name) for name in document["files"] if name not in FILES]
     if strange:
         raise ConfigError(f"{path} names files that a module doesn't have: {', '.join(strange)}")
@@ -453,14 +449,20 @@ def _check_tokenizer(interface: Any, codec: Any, about: str) -> None:
 def _codec(options: Any, folder: Path, prefix: str, about: str) -> Any:
     from legonn.tokenizer import TextCodec, read_token_list
 
-    if not isinstance(options, dict) or options.keys() != {"token_type"}:
-        raise ConfigError(f"{about}: {options!r:.80} describes no tokens; it wants a token_type")
+    token_type = _token_type(options, about)
     model = folder / f"{prefix}bpe.model"
     return TextCodec(
-        token_type=options["token_type"],
+        token_type=token_type,
         tokens=read_token_list(folder / f"{prefix}tokens.txt"),
         model=model if model.exists() else None,
     )
+
+
+def _token_type(options: Any, about: str) -> Any:
+    """Of a description's `source` or `target`."""
+    if not isinstance(options, dict) or options.keys() != {"token_type"}:
+        raise ConfigError(f"{about}: {options!r:.80} describes no tokens; it wants a token_type")
+    return options["token_type"]
 
 
 def _header(path: Path) -> tuple[dict[str, list[int]], dict[str, str]]:

@@ -51,6 +51,7 @@ from legonn.finetuning import (
 from legonn.interface import Interface
 from legonn.module import KINDS
 from legonn.part import Part
+from legonn.plain_yaml import parse_yaml
 from legonn.precision import PRECISIONS
 from legonn.preflight import check_training
 from legonn.system import interface_model
@@ -329,11 +330,9 @@ def _add_finetuning(group: Any) -> None:
 
 
 def _yaml_list(text: str) -> list[Any]:
-    import yaml
-
     try:
-        value = yaml.safe_load(text)
-    except yaml.YAMLError:
+        value = parse_yaml(text, "")
+    except ConfigError:
         value = None
     if not isinstance(value, list):
         raise argparse.ArgumentTypeError(f"{text!r} is no YAML list")

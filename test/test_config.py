@@ -49,6 +49,11 @@ def test_a_base_of_itself_is_refused(tmp_path: Path) -> None:
         read_config(first)
 
 
+def test_a_base_that_is_no_name_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"x\.yaml: base is 3; it wants the name of another"):
+        read_config(write(tmp_path / "x.yaml", "base: 3\n"))
+
+
 def test_an_absent_base_is_named_with_its_reader(tmp_path: Path) -> None:
     variant = write(tmp_path / "variant.yaml", "base: gone.yaml\n")
     with pytest.raises(ConfigError, match=r"gone\.yaml \(base of .*variant\.yaml\) can't be read"):

@@ -247,7 +247,7 @@ def test_an_unlisted_file_is_refused(folder: Path) -> None:
 # ---- What someone made up is refused --------------------------------------------------------------
 
 
-def put(*path: str, value: Any) -> Callable[[dict[str, Any]], None]:
+def put(*path: Any, value: Any) -> Callable[[dict[str, Any]], None]:
     def change(document: dict[str, Any]) -> None:
         target = document
         for key in path[:-1]:
@@ -293,6 +293,11 @@ HUGE = 10**30
         (put("config", "encoder", value="os.system"), "encoder is 'os.system'"),
         (put("config", "system", value="lego"), "configuration of a encoder has no system"),
         (put("config", "encoder_conf", value=[]), "encoder_conf is \\[\\]; it wants a mapping"),
+        (
+            put("config", "encoder_conf", value="layers"),
+            "encoder_conf is 'layers'; it wants a mapping",
+        ),
+        (put("config", "encoder_conf", 5, value=1), "encoder_conf has no option 5"),
         (put("config", "encoder_conf", "width", value=32), "doesn't belong to its module.yaml"),
         (put("config", "encoder_conf", "width", value=HUGE), "is the most"),
         (put("config", "encoder_conf", "width", value="16"), "width is '16'; it wants a int"),
@@ -325,6 +330,11 @@ def test_a_hostile_description_is_refused(
         ("a: [", "can't be read as YAML"),
         ("- a", "is no description of a legonn module"),
         ("# " + "x" * 5_000_000, "is larger than any module description"),
+        ("a: 2024-99-99", "module.yaml can't be read as YAML: .*'2024-99-99' is no timestamp"),
+        (f"a: {'9' * 5000}", "module.yaml can't be read as YAML: .* is no int"),
+        (f"a: {'9' * 400}", "module.yaml can't be read as YAML: .* is no int"),
+        ("a: !!bool foo", "module.yaml can't be read as YAML: .*'foo' is no bool"),
+        ("a: !!timestamp foo", "module.yaml can't be read as YAML: .*'foo' is no timestamp"),
     ],
 )
 def test_hostile_yaml_is_refused(folder: Path, text: str, message: str) -> None:

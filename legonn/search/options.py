@@ -145,14 +145,10 @@ def _length(ratio: float, positions: int) -> int:
 
 
 def _read_mapping(path: Path) -> dict[str, Any]:
-    import yaml
+    from legonn.config import UniqueKeyLoader
+    from legonn.plain_yaml import read_yaml
 
-    from legonn.config import parse_yaml
-
-    try:
-        document = parse_yaml(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise ConfigError(f"{path} is no decoding configuration: {error}") from error
+    document = read_yaml(path, f"{path} is no decoding configuration", loader=UniqueKeyLoader)
     if document is None:
         return {}
     if not isinstance(document, dict):

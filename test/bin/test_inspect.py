@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
+import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -11,6 +14,7 @@ import pytest
 from legonn.bin.inspect import main
 from legonn.bin.pack import main as pack
 from legonn.cli import run
+from legonn.module import DESCRIPTION, SEAL
 from legonn.system import System, load_part
 
 
@@ -72,6 +76,50 @@ def test_no_module_is_an_error(
     assert "is no module: it has no module.yaml" in capsys.readouterr().err
     assert run(main, [str(tmp_path / "nowhere")]) == 2
     assert "nowhere is no module" in capsys.readouterr().err
+
+
+def reseal(folder: Path, pattern: str, new: str) -> None:
+    """Change the text of a description as someone does who knows the format."""
+    text = (folder / DESCRIPTION).read_text(encoding="utf-8").partition("\n")[2]
+    text, count = re.subn(pattern, new, text, flags=re.MULTILINE)
+    assert count == 1
+    seal = f"{SEAL}{hashlib.sha256(text.encode()).hexdigest()}\n"
+    (folder / DESCRIPTION).write_text(seal + text, encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("kind", "pattern", "new", "message"),
+    [
+        (
+            "encoder",
+            r"^source:\n.*$",
+            "source: {}",
+            "{} describes no tokens; it wants a token_type",
+        ),
+        (
+            "decoder",
+            r"^  decoder_conf:\n(    .*\n)*",
+            "  decoder_conf: layers\n",
+            "decoder_conf is 'layers'; it wants a mapping of options to values",
+        ),
+        ("decoder", r"^parameters: .*$", f"parameters: {'9' * 400}", "is no int"),
+        ("decoder", r"^  date: .*$", "  date: 2024-99-99", "'2024-99-99' is no timestamp"),
+    ],
+)
+def test_a_hostile_description_is_one_message(
+    modules: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    kind: str,
+    pattern: str,
+    new: str,
+    message: str,
+) -> None:
+    folder = Path(shutil.copytree(modules / f"lego_{kind}", tmp_path / "m"))
+    reseal(folder, pattern, new)
+    assert run(main, [str(folder)]) == 2
+    printed = capsys.readouterr().err
+    assert f"{folder}/module.yaml" in printed and message in printed
 
 
 def test_nothing_heavy_is_imported(modules: Path) -> None:
