@@ -56,7 +56,7 @@ from legonn.precision import PRECISIONS
 from legonn.preflight import check_training
 from legonn.system import interface_model
 from legonn.tokenizer import TOKEN_TYPES, TextCodec, check_token_list, file_sha256, read_token_list
-from legonn.trainer import LegoTrainer
+from legonn.trainer import LegoTrainer, refuse_init_param
 
 __all__ = ["LegoTask", "Preprocessor"]
 
@@ -199,10 +199,7 @@ class LegoTask(AbsTask):
     def main_worker(cls, args: argparse.Namespace) -> None:
         """Train, or collect statistics; the experiment folder gets its contract before the first step."""
         _start_logging(args)
-        if args.init_param:
-            raise ConfigError(
-                "--init_param unpickles its file; use --pretrained_encoder and --pretrained_decoder"
-            )
+        refuse_init_param(args)
         parts = pretrained_parts(args)
         for kind in args.freeze:
             if not parts[kind]:

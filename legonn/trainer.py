@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import argparse
 import datetime
 import functools
 import logging
 import os
+import pickle
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,7 +17,9 @@ import numpy as np
 import torch
 from espnet2.train import trainer
 
-__all__ = ["LegoTrainer", "atomic_saves", "separate_averages"]
+from legonn.errors import ConfigError
+
+__all__ = ["LegoTrainer", "atomic_saves", "refuse_init_param", "separate_averages", "tensor_loads"]
 
 
 # What ESPnet's Reporter notes beside numbers: times, and means as NumPy scalars.
@@ -51,6 +55,48 @@ def atomic_saves() -> Iterator[None]:
         yield
     finally:
         torch.save = plain
+
+
+@contextmanager
+def tensor_loads() -> Iterator[None]:
+    """Make `torch.load` read tensors alone, whatever it is asked for: ESPnet unpickles the epochs that it averages.
+
+    Raises
+    ------
+    ConfigError
+        Inside, for a file that wants more than that.
+    """
+    plain = torch.load
+
+    def load(f: Any, *args: Any, **kwargs: Any) -> Any:
+        try:
+            return plain(f, *args, **{**kwargs, "weights_only": True})
+        except pickle.UnpicklingError as error:
+            raise ConfigError(
+                f"{f} holds more than tensors, or is damaged, and was not unpickled: train into another --output_dir, "
+                f"or fetch the experiment again ({error!s:.200})"
+            ) from error
+
+    torch.load = load
+    try:
+        yield
+    finally:
+        torch.load = plain
+
+
+def refuse_init_param(args: argparse.Namespace) -> None:
+    """ESPnet unpickles what `--init_param` names, before its Trainer begins.
+
+    Raises
+    ------
+    ConfigError
+        If it names anything.
+    """
+    if args.init_param:
+        raise ConfigError(
+            "--init_param unpickles its file; use --pretrained_encoder and --pretrained_decoder (legonn train), or "
+            "--resume true"
+        )
 
 
 @contextmanager
@@ -93,7 +139,7 @@ class LegoTrainer(trainer.Trainer):
         if kwargs["distributed_option"].dist_rank in (None, 0):  # one process writes
             _remove_halves(Path(options.output_dir))
             cls.finish = functools.partial(_complete_epoch, options)
-        with atomic_saves(), separate_averages():
+        with atomic_saves(), tensor_loads(), separate_averages():
             super().run(*args, **kwargs)
 
     @classmethod

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -13,7 +14,8 @@ from typing import Any
 import pytest
 import torch
 
-from legonn.trainer import LegoTrainer, atomic_saves
+from legonn.errors import ConfigError
+from legonn.trainer import LegoTrainer, atomic_saves, tensor_loads
 
 TIMES = ("time", "memory")  # of this run, not of the training
 
@@ -102,8 +104,6 @@ def test_resumed_in_bf16_is_uninterrupted_too(train: Callable[..., Path], tmp_pa
 def test_a_finished_run_resumed_changes_nothing(
     train: Callable[..., Path], experiment: Path, tmp_path: Path
 ) -> None:
-    import shutil
-
     folder = Path(shutil.copytree(experiment, tmp_path / "exp", symlinks=True))
     train(folder, "--resume", "true")
     assert_same_training(folder, experiment)
@@ -236,3 +236,26 @@ def test_a_checkpoint_is_never_unpickled(tmp_path: Path) -> None:
     with pytest.raises(pickle.UnpicklingError):
         LegoTrainer.resume(tmp_path / "checkpoint.pth", torch.nn.Linear(1, 1), None, [], [], None)
     assert not (tmp_path / "executed").exists()
+
+
+@pytest.mark.parametrize("name", ["3epoch.pth", "checkpoint.pth"])
+def test_going_on_with_a_strangers_folder_unpickles_nothing(
+    train: Callable[..., Path], experiment: Path, tmp_path: Path, name: str
+) -> None:
+    """`checkpoint.pth` is read at the start, and the epochs' own files when they are averaged at the end."""
+    folder = Path(shutil.copytree(experiment, tmp_path / "exp", symlinks=True))
+    states = torch.load(folder / name, weights_only=False)
+    torch.save({**states, "bomb": Bomb(tmp_path / "executed")}, folder / name)
+    with pytest.raises(ConfigError, match=f"{name} holds more than tensors.*was not unpickled"):
+        train(folder, "--resume", "true", "--max_epoch", "4")
+    assert not (tmp_path / "executed").exists()
+
+
+def test_tensor_loads_give_the_plain_function_back_after_an_error(tmp_path: Path) -> None:
+    plain = torch.load
+    torch.save(Bomb(tmp_path / "executed"), tmp_path / "x.pth")
+    torch.save(torch.ones(1), tmp_path / "y.pth")
+    with pytest.raises(ConfigError, match="x.pth holds more than tensors"), tensor_loads():
+        assert torch.load(tmp_path / "y.pth", weights_only=False).tolist() == [1]
+        torch.load(tmp_path / "x.pth", "cpu", weights_only=False)
+    assert torch.load is plain and not (tmp_path / "executed").exists()

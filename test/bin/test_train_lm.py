@@ -53,6 +53,14 @@ def test_a_mistake_in_the_configuration_is_one_message(
     assert "conf.yaml has no option 'lm_config'; did you mean 'lm_conf'?" in capsys.readouterr().err
 
 
+def test_init_param_is_refused(
+    options: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(main, [*options, "--init_param", str(tmp_path / "foreign.pth")]) == 2
+    assert "--init_param unpickles its file; use" in capsys.readouterr().err
+    assert not (tmp_path / "lm").exists()
+
+
 def test_it_goes_on_and_leaves_what_decoding_reads(options: list[str], tmp_path: Path) -> None:
     def weights(folder: str) -> Any:
         return LanguageModel.load(tmp_path / folder).state_dict()
