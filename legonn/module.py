@@ -70,7 +70,7 @@ COUNT = "I64"  # of what a network only counts
 # More than any real one has. Weights hardly shrink, text tenfold.
 MOST_YAML_BYTES = 4 * 2**20
 MOST_TOKEN_BYTES = 64 * 2**20
-MOST_COMPRESSION = 20
+MOST_COMPRESSION = 20  # of each file by its header, and of all together in truth
 # The first line of module.yaml: the hash of the others.
 SEAL = "# sha256 of the lines below: "
 
@@ -554,8 +554,9 @@ def _unzip(path: Path) -> Path:
     work = Path(tempfile.mkdtemp(prefix=".unpack.", dir=folder.parent))
     try:
         with zipfile.ZipFile(path) as archive:
+            room = MOST_COMPRESSION * path.stat().st_size  # whatever the headers say
             for info in _members(archive, path):
-                (work / info.filename).write_bytes(archive.read(info))
+                room -= _unpack(archive, info, work / info.filename, room)
         if not folder.exists():
             work.rename(folder)
     except ConfigError:
@@ -565,6 +566,21 @@ def _unzip(path: Path) -> Path:
     finally:
         shutil.rmtree(work, ignore_errors=True)
     return folder
+
+
+def _unpack(archive: zipfile.ZipFile, info: zipfile.ZipInfo, target: Path, room: int) -> int:
+    """Write one member, of no more than `room` bytes, and give how many it has."""
+    written = 0
+    with archive.open(info) as source, target.open("wb") as file:
+        while piece := source.read(2**20):
+            written += len(piece)
+            if written > min(info.file_size, room):
+                raise ConfigError(
+                    f"{archive.filename}: {info.filename} swells more than any module's file, or than its header "
+                    f"says. It was not unpacked: fetch it again, or from elsewhere."
+                )
+            file.write(piece)
+    return written
 
 
 def _members(archive: zipfile.ZipFile, path: Path) -> list[zipfile.ZipInfo]:

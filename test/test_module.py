@@ -14,6 +14,7 @@ import sys
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -21,7 +22,16 @@ import torch
 import yaml
 
 from legonn.errors import ConfigError
-from legonn.module import DESCRIPTION, KINDS, SEAL, describe, is_module, read_module, write_module
+from legonn.module import (
+    DESCRIPTION,
+    KINDS,
+    SEAL,
+    _unpack,
+    describe,
+    is_module,
+    read_module,
+    write_module,
+)
 from legonn.part import Part
 from legonn.system import System, load_part
 from legonn.tokenizer import TextCodec
@@ -417,6 +427,37 @@ def test_an_archive_that_swells_is_not_unpacked(tmp_path: Path) -> None:
     assert path.stat().st_size < 10_000
     with pytest.raises(ConfigError, match="tokens.txt swells too much"):
         read_module(path)
+
+
+def test_an_archive_that_swells_behind_a_forged_header_is_not_unpacked(
+    tmp_path: Path, cache: Path
+) -> None:
+    """100 MB in 97 KB, which the central directory calls 50 MB."""
+    content = {"tokens.txt": b"a" * 100_000_000}
+    path = archive(tmp_path / "d.zip", content, kind=zipfile.ZIP_DEFLATED)
+    data = bytearray(path.read_bytes())
+    place = data.rindex(b"PK\x01\x02") + 20  # of the compressed size
+    data[place : place + 4] = struct.pack("<I", 50_000_000)
+    path.write_bytes(bytes(data))
+    assert path.stat().st_size < 100_000
+    with pytest.raises(ConfigError, match="d.zip.*(swells more|a damaged one)"):
+        read_module(path)
+    assert list((cache / "modules").iterdir()) == []
+
+
+@pytest.mark.parametrize(("size", "room"), [(9, 100), (100, 9)])
+def test_what_is_written_is_counted(tmp_path: Path, size: int, room: int) -> None:
+    """More than a header says, or than there is room for: neither is written."""
+    with zipfile.ZipFile(archive(tmp_path / "d.zip", {"tokens.txt": b"a" * 10})) as file:
+        info = file.getinfo("tokens.txt")
+        assert _unpack(file, info, tmp_path / "whole", 10) == 10
+        assert (tmp_path / "whole").read_bytes() == b"a" * 10
+        told = zipfile.ZipInfo("tokens.txt")
+        told.file_size = size
+        opened = SimpleNamespace(filename="d.zip", open=lambda _: file.open(info))
+        with pytest.raises(ConfigError, match="d.zip: tokens.txt swells more .* fetch it again"):
+            _unpack(opened, told, tmp_path / "cut", room)  # type: ignore[arg-type]
+    assert (tmp_path / "cut").read_bytes() == b""
 
 
 @pytest.mark.parametrize("kind", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
