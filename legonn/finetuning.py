@@ -25,6 +25,7 @@ __all__ = [
     "adopt_configuration",
     "adopt_weights",
     "check_frozen",
+    "frozen_kinds",
     "kind_of",
     "named_weights",
     "parameter_groups",
@@ -79,6 +80,23 @@ def _list(value: str | Sequence[str] | None) -> list[str]:
     if value is None:
         return []
     return [value] if isinstance(value, str) else list(value)
+
+
+def frozen_kinds(given: Any) -> list[str]:
+    """What `--freeze` names, or `freeze` in a configuration, whose values no parser checks.
+
+    Raises
+    ------
+    ConfigError
+        If it is neither the name of a part nor a list of them.
+    """
+    kinds = [given] if isinstance(given, str) else [] if given is None else given
+    if not isinstance(kinds, list) or not all(kind in KINDS for kind in kinds):
+        raise ConfigError(
+            f"freeze is {given!r:.80}; it wants the name of a part or a list of them, freeze: [decoder]; legal are "
+            f"{', '.join(KINDS)}"
+        )
+    return kinds
 
 
 def adopt_configuration(

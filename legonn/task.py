@@ -42,6 +42,7 @@ from legonn.finetuning import (
     adopt_configuration,
     adopt_weights,
     check_frozen,
+    frozen_kinds,
     kind_of,
     named_weights,
     parameter_groups,
@@ -200,6 +201,7 @@ class LegoTask(AbsTask):
         """Train, or collect statistics; the experiment folder gets its contract before the first step."""
         _start_logging(args)
         refuse_init_param(args)
+        args.freeze = frozen_kinds(args.freeze)
         parts = pretrained_parts(args)
         for kind in args.freeze:
             if not parts[kind]:

@@ -16,7 +16,7 @@ from torch import nn
 from legonn.bin.pack import main as pack
 from legonn.errors import ConfigError, InterfaceMismatch
 from legonn.factory import build_chain
-from legonn.finetuning import check_frozen, kind_of, parameter_groups
+from legonn.finetuning import check_frozen, frozen_kinds, kind_of, parameter_groups
 from legonn.system import System, load_part
 
 
@@ -297,6 +297,32 @@ def test_replacing_the_source_of_nothing_is_refused(
 def test_freezing_what_is_new_is_refused(train: Callable[..., Path], tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="--freeze decoder would keep it untrained"):
         train(tmp_path / "x", "--freeze", "decoder")
+
+
+@pytest.mark.parametrize("freeze", ["decoder", ["decoder"]])
+def test_a_configuration_freezes_one_part_or_a_list(
+    train: Callable[..., Path], corpus: Any, experiment: Path, tmp_path: Path, freeze: object
+) -> None:
+    config = yaml.safe_load((corpus.folder / "config.yaml").read_text())
+    path = tmp_path / "freeze.yaml"
+    path.write_text(yaml.safe_dump({**config, "max_epoch": 1, "freeze": freeze}))
+    options = ["--config", str(path), "--pretrained_decoder", str(experiment)]
+    folder = train(tmp_path / "tuned", *options)
+    wanted = load_part(experiment, "decoder").sha256()
+    assert load_part(f"{folder}:latest.pth", "decoder").sha256() == wanted
+    assert yaml.safe_load((folder / "config.yaml").read_text())["freeze"] == ["decoder"]
+
+
+def test_what_can_be_frozen() -> None:
+    assert frozen_kinds(None) == [] and frozen_kinds([]) == []
+    assert frozen_kinds("encoder") == ["encoder"]
+    assert frozen_kinds(["encoder", "bridge"]) == ["encoder", "bridge"]
+
+
+@pytest.mark.parametrize("given", ["decodr", "", True, 3, {"decoder": True}, ["encoder", None]])
+def test_what_names_no_part_cannot_be_frozen(given: object) -> None:
+    with pytest.raises(ConfigError, match=r"^freeze is .*; it wants .* freeze: \[decoder\]; legal"):
+        frozen_kinds(given)
 
 
 def test_a_changed_checkpoint_is_noticed(experiment: Path, tmp_path: Path) -> None:
