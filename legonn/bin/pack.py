@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import os
+import re
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -70,13 +73,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     from legonn.environment import quiet_imports
 
     with quiet_imports():
+        from legonn.experiment import find_checkpoint, split_checkpoint
         from legonn.module import write_module
         from legonn.report.card import model_card
         from legonn.system import System
     system = System.load(args.experiment, args.checkpoint)
-    folder = Path(args.experiment.partition(":")[0])
-    name = args.name or folder.name
-    scores = read_scores(folder)
+    folder, named = split_checkpoint(args.experiment)
+    name = args.name or Path(os.path.abspath(folder)).name  # of `.` too
+    scores = read_scores(folder, find_checkpoint(folder, args.checkpoint or named))
     wanted = _plan(system.parts(), args, name)
     for path, part in wanted:
         card = model_card(part, scores, title=path.name, license_name=args.license)
@@ -105,11 +109,28 @@ def _plan(parts: Sequence[Part], args: argparse.Namespace, name: str) -> list[tu
     return plan
 
 
-def read_scores(folder: Path) -> list[Score]:
-    """What stage 13 measured of an experiment, sorted by test set and decoding."""
+def read_scores(folder: Path, checkpoint: Path) -> list[Score]:
+    """What stage 13 measured of an experiment with this checkpoint, sorted by test set and decoding."""
     from legonn.scoring.results import read_results
 
-    return [score for path in sorted(folder.glob("*/*/score.json")) for score in read_results(path)]
+    scores: list[Score] = []
+    for path in sorted(folder.glob("*/*/score.json")):
+        decoded = _decoded_with(path.with_name(".done"), folder)
+        if decoded.resolve() == checkpoint.resolve():  # averages and `latest` are links
+            scores += read_results(path)
+        else:
+            print(f"left out: {path}, which is of {decoded.name}", file=sys.stderr)
+    return scores
+
+
+def _decoded_with(stamp: Path, folder: Path) -> Path:
+    """The checkpoint that stage 12 decoded with; the average of the best, where its stamp names none."""
+    from legonn.experiment import find_checkpoint, split_checkpoint
+
+    text = stamp.read_text(encoding="utf-8") if stamp.exists() else ""
+    found = re.search(r"--system (\S+)", text)
+    name = split_checkpoint(found[1])[1] if found else None
+    return find_checkpoint(folder) if name is None else folder / name
 
 
 if __name__ == "__main__":

@@ -92,6 +92,57 @@ def test_scores_go_into_description_and_card(experiment: Path, tmp_path: Path) -
     assert front["license"] == "apache-2.0" and front["library_name"] == "legonn"
 
 
+def test_scores_are_those_of_the_packed_checkpoint(
+    experiment: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    copy = Path(shutil.copytree(experiment, tmp_path / "exp", symlinks=True))
+    for tag, checkpoint, figure in (
+        ("decode", "", 31.25),
+        ("decode_latest", ":latest.pth", 30.5),
+        ("decode_best", ":1epoch.pth", 12.5),
+    ):
+        (copy / tag / "test").mkdir(parents=True)
+        (copy / tag / "test" / "score.json").write_text(to_json([score(score=figure)]))
+        stamp = f"args=--beam_size 5 system=--system exp/x{checkpoint}\nbeam_size: 5\n"
+        (copy / tag / "test" / ".done").write_text(stamp)
+    for options, wanted in (
+        (["--checkpoint", "latest.pth"], [30.5]),
+        (["--checkpoint", "3epoch.pth"], [30.5]),  # where the link leads
+        (["--checkpoint", "2epoch.pth"], []),
+        ([], [31.25]),
+        (["--average", "2"], [31.25]),
+    ):
+        output = tmp_path / "-".join(["m", *options])
+        assert main([str(copy), "--output", str(output), *options]) == 0
+        module = output / "exp_decoder"
+        assert [found["score"] for found in describe(module)[0]["scores"]] == wanted
+        card = (module / "README.md").read_text(encoding="utf-8")
+        assert [x for x in (31.25, 30.5, 12.5) if f"| {x:.2f} |" in card] == wanted
+    told = capsys.readouterr().err
+    assert f"left out: {copy}/decode_best/test/score.json, which is of 1epoch.pth" in told
+
+
+def test_a_colon_in_the_path_is_part_of_the_name(experiment: Path, tmp_path: Path) -> None:
+    copy = Path(shutil.copytree(experiment, tmp_path / "a:b", symlinks=True))
+    (copy / "decode" / "test").mkdir(parents=True)
+    (copy / "decode" / "test" / "score.json").write_text(to_json([score()]))
+    for spec in (str(copy), f"{copy}:valid.acc.ave.pth"):
+        output = tmp_path / f"m{len(spec)}"
+        assert main([spec, "--output", str(output), "--part", "decoder"]) == 0
+        assert names(output) == ["a:b_decoder"]
+        assert len(describe(output / "a:b_decoder")[0]["scores"]) == 1
+
+
+def test_the_folder_that_one_is_in_has_its_name(
+    experiment: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(experiment)
+    for spec in (".", "../lego", "./"):
+        output = tmp_path / spec.replace("/", "-")
+        assert main([spec, "--output", str(output), "--part", "encoder"]) == 0
+        assert names(output) == ["lego_encoder"]
+
+
 def test_what_is_there_is_kept_and_nothing_is_added(experiment: Path, tmp_path: Path) -> None:
     (tmp_path / "lego_decoder").mkdir()
     with pytest.raises(ConfigError, match="lego_decoder: there already"):
