@@ -213,7 +213,9 @@ def networks(
     """
     unknown = set(config) - set(CONFIG_KEYS[kind])
     if unknown:
-        raise ConfigError(f"the configuration of a {kind} has no {', '.join(sorted(unknown))}")
+        raise ConfigError(
+            f"the configuration of a {kind} has no {', '.join(sorted(map(str, unknown)))}"
+        )
     if kind == "encoder":
         encoder, head = build_encoder(config, source_size=reads, vocabulary=writes)
         assert head is not None

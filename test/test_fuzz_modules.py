@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -9,8 +10,10 @@ from types import ModuleType
 
 import pytest
 
-from legonn.module import read_module
+from legonn.errors import ConfigError
+from legonn.module import DESCRIPTION, read_description, read_module
 from legonn.part import Part
+from legonn.tokenizer import TextCodec
 
 LoadTool = Callable[[str], ModuleType]
 
@@ -24,15 +27,53 @@ def fuzz(load_tool: LoadTool, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
 def test_mutated_modules_are_equal_or_refused(
     fuzz: ModuleType, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert fuzz.main(["--cases", "400", "--seed", "1"]) == 0
+    assert fuzz.main(["--cases", "600", "--seed", "1"]) == 0
     *lines, memory = capsys.readouterr().out.splitlines()
     counts = {line.partition(": ")[0]: 0 for line in lines}
     for line in lines:
         kind, what, count = line.split(": ")
         counts[kind] += int(count)
-        assert kind in ("description", "header") or what != "different"
-    assert counts == dict.fromkeys(fuzz.KINDS, 100)
+        assert kind in ("description", "text", "header") or what != "different"
+    assert counts == dict.fromkeys(fuzz.KINDS, 120)
     assert memory.startswith("memory: ")
+
+
+def test_the_modules_are_an_encoder_and_two_decoders(fuzz: ModuleType, tmp_path: Path) -> None:
+    paths = fuzz.make_modules(tmp_path / "originals")
+    found = [(part.kind, part.target.token_type) for part in map(read_module, paths)]
+    assert found == [("decoder", "char"), ("decoder", "bpe"), ("encoder", "char")]
+    codec = read_module(paths[2]).source
+    assert isinstance(codec, TextCodec) and codec.decode(codec.encode("two five")) == "two five"
+
+
+def test_text_that_no_dumper_writes_is_sealed(fuzz: ModuleType, tmp_path: Path) -> None:
+    """Without the seal, none of it would come as far as the parser."""
+    path = fuzz.make_modules(tmp_path / "originals")[0]
+    text = (path / DESCRIPTION).read_bytes().partition(b"\n")[2]
+    fuzz.seal_text(path, text)
+    assert read_module(path).kind == "decoder"
+    messages = []
+    for number in range(100):
+        fuzz.seal_text(path, text)
+        fuzz.mutate_text(path, random.Random(number))
+        try:
+            read_description(path / DESCRIPTION)
+        except ConfigError as error:
+            messages.append(str(error))
+    assert not any("damaged or was changed" in message for message in messages)
+    for wanted in ("is no timestamp", "is no int", "is no bool", "no description of a legonn"):
+        assert any(wanted in message for message in messages), wanted
+
+
+def test_what_inspect_says_is_made(
+    fuzz: ModuleType, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def crash(*_: object) -> list[str]:
+        raise KeyError("layers")
+
+    monkeypatch.setattr("legonn.bin.inspect.screen", crash)
+    assert fuzz.main(["--cases", "50"]) == 1
+    assert "KeyError: 'layers'" in capsys.readouterr().out
 
 
 def crash(path: Path) -> Part:
@@ -40,7 +81,7 @@ def crash(path: Path) -> Part:
 
 
 def differ(path: Path) -> Part:
-    part = read_module(path.with_name("original"))
+    part = read_module(path.with_name("originals") / "decoder_char")
     next(iter(part.weights().values())).add_(1.0)
     return part
 
@@ -66,7 +107,7 @@ def test_what_it_looks_for_is_noticed(
     message: str,
 ) -> None:
     def read(path: Path) -> Part:
-        return read_module(path) if path.name == "original" else reader(path)
+        return read_module(path) if path.parent.name == "originals" else reader(path)
 
     monkeypatch.setattr("legonn.module.read_module", read)
     assert fuzz.main(["--cases", "4", "--seconds", "1"]) == 1

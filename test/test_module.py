@@ -307,6 +307,7 @@ HUGE = 10**30
             put("config", "encoder_conf", value="layers"),
             "encoder_conf is 'layers'; it wants a mapping",
         ),
+        (put("config", 5, value=1), "configuration of a encoder has no 5"),
         (put("config", "encoder_conf", 5, value=1), "encoder_conf has no option 5"),
         (put("config", "encoder_conf", "width", value=32), "doesn't belong to its module.yaml"),
         (put("config", "encoder_conf", "width", value=HUGE), "is the most"),

@@ -2,10 +2,11 @@
 
     python tools/fuzz_modules.py --cases 100000
 
-Four kinds of mutation in turn: bytes of a folder's files; bytes of the one file; values of the description, and values
-of the weights' header, both with all hashes made to agree, as an attacker would. Of the last two a module may load
-that differs from the original, as its description says so. Fails on any other exception, a case over --seconds, or
-more than --megabytes of memory beyond what the first cases took.
+Five kinds of mutation in turn: bytes of a folder's files; bytes of the one file; values of the description, its text
+as it stands, and values of the weights' header, these three with all hashes made to agree, as an attacker would. Of
+the last three a module may load that differs from the original, as its description says so. Each kind takes an encoder
+and two decoders in turn, and what `legonn inspect` says of them is also made. Fails on any other exception, a case over
+--seconds, or more than --megabytes of memory beyond what the first cases took.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import argparse
 import collections
 import contextlib
 import copy
+import dataclasses
 import hashlib
 import json
 import os
@@ -27,17 +29,35 @@ import tempfile
 import zipfile
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import yaml
+
+if TYPE_CHECKING:
+    from legonn.interface import Interface
+    from legonn.part import Part
+    from legonn.tokenizer import TextCodec
 
 NASTY: tuple[Any, ...] = (
     *(None, True, -1, 0, 1, 2**31, 2**63, 10**30, 0.5, -1.0, 1e308, float("inf"), float("nan")),
     *("", "\0", "../../x", "/etc/passwd", "os.system", "a" * 10_000, "ﬀ\u202e", "1", "nan"),
-    *([], {}, [[]], [None], {"": None}, {"a": {"a": {"a": []}}}, ["text"] * 1000),
+    *([], {}, [[]], [None], {"": None, 5: 1}, {"a": {"a": {"a": []}}}, ["text"] * 1000),
 )
+# What a dumper of plain data doesn't write.
+NASTY_TEXT = (
+    *("2024-01-01", "2024-99-99", "2001-01-01 00:00:00+99:99", "1:99:99", "0b", "0x", ".inf", "~"),
+    *("9" * 400, "9" * 5000, f"0x{'f' * 5000}", f"1{'0' * 300}.5", "1e99999", "-" * 100, "[" * 100),
+    *("!!bool x", "!!timestamp x", "!!int ''", "!!float x", "!!null x", "!!binary é", "!!str [a]"),
+    *("!!set {a, b}", "!!omap [a]", "!!pairs [a]", "!!merge x", "!!python/name:os.system", "!x y"),
+    *("layers", "{}", "[]", "{5: 1}", "{~: 1}", "{<<: 1}", "{? [a] : b}", "{[a]: b}", "{{}: b}"),
+    *("&a [*a]", "*a", "%YAML 9.9", "---", "...", "'", '"\\ud800"', '"\\0\\e[2J"', "|", "@", "\t"),
+)
+SCORE: dict[str, Any] = {
+    **{"metric": "bleu", "score": 31.25, "low": 30.0, "high": 32.5, "test_set": "test"},
+    **{"signature": "nrefs:1", "sentences": 8, "seed": [1, 2]},
+}
 DESCRIPTION, WEIGHTS = "module.yaml", "model.safetensors"
-KINDS = ("folder", "file", "description", "header")
+KINDS = ("folder", "file", "description", "text", "header")
 
 
 class Timeout(BaseException):
@@ -57,35 +77,83 @@ def get_parser() -> argparse.ArgumentParser:
     return parser
 
 
-def make_module(folder: Path) -> None:
-    """A small decoder over characters, with every kind of field filled."""
-    import torch
-
-    from legonn.interface import Interface
+def make_modules(folder: Path) -> list[Path]:
+    """A small decoder over characters, one over subwords, and an encoder, with every kind of field filled."""
     from legonn.module import write_module
-    from legonn.part import Part, networks
     from legonn.tokenizer import TextCodec
 
-    tokens = ("<blank>", "<unk>", *"abcdefghij", "<sos/eos>")
+    folder.mkdir()
+    letters = TextCodec(token_type="char", tokens=("<blank>", "<unk>", *"abcdefghij", "<sos/eos>"))
+    pieces = _learn_pieces(folder / "bpe.model")
+    parts = (_decoder(letters), _decoder(pieces), _encoder(source=pieces, target=letters))
+    return [
+        write_module(part, folder / f"{part.kind}_{part.target.token_type}", scores=[SCORE])
+        for part in parts
+    ]
+
+
+def _learn_pieces(path: Path) -> TextCodec:
+    import sentencepiece
+
+    from legonn.tokenizer import TextCodec
+
+    sentencepiece.SentencePieceTrainer.train(
+        sentence_iterator=iter(["one two three four", "five six seven", "two five"] * 9),
+        model_prefix=str(path.with_suffix("")),
+        vocab_size=24,
+        hard_vocab_limit=False,
+        num_threads=1,
+        minloglevel=2,
+    )
+    model = sentencepiece.SentencePieceProcessor(model_file=str(path))
+    found = [model.id_to_piece(i) for i in range(3, len(model))]
+    tokens = ("<blank>", "<unk>", *found, "<sos/eos>")
+    return TextCodec(token_type="bpe", tokens=tokens, model=path)
+
+
+def _decoder(target: TextCodec) -> Part:
     config = {
         "decoder": "transformer",
         "decoder_conf": {"width": 8, "heads": 2, "feedforward": 8, "layers": 1},
         "ingestor": "wemb",
         "ingestor_conf": {"layers": 0, "receptive_field": 3},
     }
+    return _part("decoder", config, target, reads=_interface(target))
+
+
+def _encoder(source: TextCodec, target: TextCodec) -> Part:
+    sizes = {"width": 8, "heads": 2, "feedforward": 8, "layers_before": 1, "layers_after": 0}
+    config = {"encoder": "text", "encoder_conf": {**sizes, "length_ratio": 2.0}}
+    return _part("encoder", config, target, source=source, writes=_interface(target))
+
+
+def _interface(codec: TextCodec) -> Interface:
+    from legonn.interface import Interface
+
+    return dataclasses.replace(Interface.of(codec), positions_per_token=(1.0, 1.5, 2.0))
+
+
+def _part(kind: str, config: dict[str, Any], target: TextCodec, **sides: Any) -> Part:
+    import torch
+
+    from legonn.part import Part, networks
+
     torch.manual_seed(0)
-    layers = networks("decoder", config, reads=len(tokens), writes=len(tokens))
-    origin = {"kind": "decoder", "name": "x", "weights_sha256": "00"}
-    part = Part(
-        kind="decoder",
+    reads = sides.get("source", target)
+    layers = networks(kind, config, reads=len(reads.tokens), writes=len(target.tokens))
+    origin = {"kind": kind, "name": "x", "weights_sha256": "00"}
+    return Part(
+        kind=kind,
         name="x",
         config=config,
         network=torch.nn.ModuleDict(layers),
-        reads=Interface(tokens=tokens, unit="char", positions_per_token=(1.0, 1.5, 2.0)),
-        target=TextCodec(token_type="char", tokens=tokens),
-        provenance={"training_set": ["x"], "date": "2026-01-01", "parents": [origin]},
+        target=target,
+        provenance={
+            **{"training_set": ["x"], "date": "2026-01-01", "revision": "0" * 40},
+            "parents": [origin],
+        },
+        **sides,
     )
-    write_module(part, folder)
 
 
 def mutate_bytes(content: bytes, draw: random.Random) -> bytes:
@@ -117,7 +185,7 @@ def mutate_value(document: Any, draw: random.Random) -> None:
     if how == 0:
         del holder[key]
     elif how == 1 and isinstance(holder, dict):
-        holder[draw.choice(("extra", "width", "", "../x"))] = copy.deepcopy(draw.choice(NASTY))
+        holder[draw.choice(("extra", "width", "", "../x", 5))] = copy.deepcopy(draw.choice(NASTY))
     elif how == 2:
         other, name = draw.choice(places)
         holder[key] = json.loads(json.dumps(other[name], default=str))
@@ -135,9 +203,13 @@ def _places(tree: Any) -> Iterator[tuple[Any, Any]]:
 
 def seal(folder: Path, document: dict[str, Any]) -> None:
     """Write a description with a hash that agrees."""
+    seal_text(folder, yaml.safe_dump(document, allow_unicode=True, sort_keys=False).encode())
+
+
+def seal_text(folder: Path, text: bytes) -> None:
+    """As `seal`, of a text that may be no YAML."""
     from legonn.module import SEAL
 
-    text = yaml.safe_dump(document, allow_unicode=True, sort_keys=False).encode()
     first = f"{SEAL}{hashlib.sha256(text).hexdigest()}\n".encode()
     (folder / DESCRIPTION).write_bytes(first + text)
 
@@ -167,6 +239,22 @@ def mutate_description(folder: Path, draw: random.Random) -> Path:
     return folder
 
 
+def mutate_text(folder: Path, draw: random.Random) -> Path:
+    """Put what no dumper writes in the place of a value or before it, or change bytes."""
+    _, _, text = (folder / DESCRIPTION).read_bytes().partition(b"\n")
+    if draw.randrange(4) == 0:
+        seal_text(folder, mutate_bytes(text, draw))
+        return folder
+    lines = text.decode().splitlines()
+    for _ in range(draw.randint(1, 2)):
+        place = draw.randrange(len(lines))
+        start, mark, value = lines[place].partition(draw.choice((": ", "- ")))
+        rest = draw.choice(("", "", "", f" {value}"))
+        lines[place] = f"{start}{mark or ' '}{draw.choice(NASTY_TEXT)}{rest}"
+    seal_text(folder, "\n".join(lines).encode())
+    return folder
+
+
 def mutate_header(folder: Path, draw: random.Random) -> Path:
     content = (folder / WEIGHTS).read_bytes()
     (size,) = struct.unpack("<Q", content[:8])
@@ -182,8 +270,26 @@ def mutate_header(folder: Path, draw: random.Random) -> Path:
 
 
 MUTATIONS: dict[str, Callable[[Path, random.Random], Path]] = dict(
-    zip(KINDS, (mutate_folder, mutate_file, mutate_description, mutate_header), strict=True)
+    zip(
+        KINDS,
+        (mutate_folder, mutate_file, mutate_description, mutate_text, mutate_header),
+        strict=True,
+    )
 )
+
+
+def render(path: Path) -> None:
+    """What `legonn inspect` prints of a module, if that isn't refused."""
+    from legonn.bin.inspect import interfaces, screen
+    from legonn.errors import LegonnError
+    from legonn.module import describe
+
+    try:
+        document, folder = describe(path)
+        lines = screen(str(path), document, folder, interfaces(document, folder))
+        "\n".join(lines).encode()
+    except LegonnError as error:
+        str(error).encode()
 
 
 def outcome(path: Path, original: str, *, strict: bool) -> str:
@@ -197,6 +303,7 @@ def outcome(path: Path, original: str, *, strict: bool) -> str:
     from legonn.errors import LegonnError
     from legonn.module import read_module
 
+    render(path)
     try:
         part = read_module(path)
     except LegonnError as error:
@@ -220,23 +327,21 @@ def main(argv: Sequence[str] | None = None) -> int:
     counts: collections.Counter[str] = collections.Counter()
     with tempfile.TemporaryDirectory() as root:
         os.environ["LEGONN_CACHE"] = f"{root}/cache"
-        original, work = Path(root, "original"), Path(root, "case")
-        make_module(original)
-        digest = read_module(original).sha256()
+        originals, work = make_modules(Path(root, "originals")), Path(root, "case")
+        digests = [read_module(original).sha256() for original in originals]
         start = 0
         cases = range(args.cases) if args.case is None else [args.case]
         for case in tqdm(cases, unit="modules", disable=not sys.stderr.isatty()):
             draw = random.Random(f"{args.seed} {case}")
-            kind = KINDS[case % len(KINDS)]
+            kind, which = KINDS[case % len(KINDS)], case // len(KINDS) % len(originals)
             shutil.rmtree(f"{root}/cache", ignore_errors=True)
             shutil.rmtree(work, ignore_errors=True)
-            shutil.copytree(original, work)
+            shutil.copytree(originals[which], work)
             signal.alarm(args.seconds)
             try:
                 strict = kind in ("folder", "file")
-                counts[
-                    f"{kind}: {outcome(MUTATIONS[kind](work, draw), digest, strict=strict)}"
-                ] += 1
+                ended = outcome(MUTATIONS[kind](work, draw), digests[which], strict=strict)
+                counts[f"{kind}: {ended}"] += 1
             except BaseException as error:
                 print(f"case {case} (seed {args.seed}, {kind}): {type(error).__name__}: {error}")
                 if args.case is not None or not isinstance(error, (Exception, Timeout)):
@@ -245,7 +350,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             finally:
                 signal.alarm(0)
             peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
-            if case == len(KINDS):
+            if case == len(KINDS) * len(originals):
                 start = peak
             if start and peak - start > args.megabytes:
                 print(f"case {case} (seed {args.seed}, {kind}): {peak - start} MB")
