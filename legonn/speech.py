@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
+from espnet.nets.pytorch_backend.transformer.embedding import RelPositionalEncoding
 from espnet.nets.pytorch_backend.transformer.subsampling import Conv2dSubsampling
 from espnet2.asr.encoder.abs_encoder import AbsEncoder
 from espnet2.asr.frontend.default import DefaultFrontend
@@ -237,6 +238,11 @@ class EspnetGroup(nn.Module):
     def __init__(self, encoder: AbsEncoder) -> None:
         super().__init__()
         self.encoder = encoder
+        for part in encoder.modules():
+            # This table is no buffer: built without memory, it would stay without values. Where there is none, the
+            # first forward makes it.
+            if isinstance(part, RelPositionalEncoding) and part.pe.is_meta:
+                part.pe = None
 
     @classmethod
     def conformer(cls, config: ConformerEncoderConfig, layers: int) -> EspnetGroup:

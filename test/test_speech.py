@@ -16,9 +16,10 @@ from legonn.errors import ConfigError, DataError
 from legonn.factory import LayerConfig, build_chain
 from legonn.interface import Interface
 from legonn.module import read_module, write_module
-from legonn.part import stored
+from legonn.part import Part, networks, stored
 from legonn.speech import LocalBlock, LocalStack, SpeechFrontEnd
 from legonn.system import System, load_part
+from legonn.tokenizer import TextCodec
 
 WIDE = {"width": 16, "heads": 2, "feedforward": 32, "layers_before": 1, "layers_after": 1}
 
@@ -304,6 +305,40 @@ def test_a_trained_system_transcribes(heard: Path, spoken: Path) -> None:
 def test_a_text_system_says_that_it_reads(experiment: Path) -> None:
     with pytest.raises(ConfigError, match="takes text, not speech: call translate"):
         System.load(experiment).transcribe([np.zeros(9000)])
+
+
+@pytest.mark.parametrize("encoder", ["speech", "conformer", "e_branchformer"])
+def test_a_loaded_encoder_hears_what_the_packed_one_hears(encoder: str, tmp_path: Path) -> None:
+    part = untrained(encoder)
+    found = read_module(write_module(part, tmp_path / "ears"))
+    waveforms = torch.stack([noise(16000), noise(16000, 1)]), torch.tensor([16000, 9000])
+    states: list[Tensor] = []
+    with torch.no_grad():
+        for network in (part.network, found.network):
+            x, lengths, _ = network["encoder"](*waveforms)
+            states.append(network["head"](x, lengths).log_probs)
+    assert states[0].shape == (2, 10, 5)
+    torch.testing.assert_close(states[1], states[0], atol=1e-5, rtol=1e-5)
+
+
+def untrained(encoder: str) -> Part:
+    """An encoder that hears, with statistics of its own, and writes words."""
+    torch.manual_seed(0)
+    words = ("<blank>", "<unk>", "one", "two", "<sos/eos>")
+    config = {"encoder": encoder, "encoder_conf": WIDE}
+    network = torch.nn.ModuleDict(networks("encoder", config, reads=0, writes=len(words))).eval()
+    for name, kept in network.named_buffers():
+        if name.endswith(("running_mean", "running_var")):
+            kept.uniform_(0.5, 1.5)
+    return Part(
+        kind="encoder",
+        name=encoder,
+        config=config,
+        network=network,
+        writes=Interface(tokens=words, unit="word"),
+        source=Sound(16000),
+        target=TextCodec(token_type="word", tokens=words),
+    )
 
 
 @pytest.mark.parametrize("name", ["ears", "ears.zip"])
