@@ -64,6 +64,7 @@ PROVENANCE: dict[str, Any] = {
     "parents": list,
 }
 PARENT = {"kind": str, "name": str, "weights_sha256": str}
+PARENT_REPLACED = {"source": str}  # of an encoder that got another source
 # How weights may be stored; they are trained and used in fp32.
 DTYPES = {"F32": "float32", "F16": "float16", "BF16": "bfloat16"}
 COUNT = "I64"  # of what a network only counts
@@ -360,9 +361,9 @@ def _check_types(document: Mapping[str, Any], path: Path) -> None:
     if not all(isinstance(name, str) for name in document["provenance"].get("training_set", [])):
         raise ConfigError(f"{path}: training_set names what is no text")
     for parent in document["provenance"].get("parents", []):
-        if not isinstance(parent, dict) or parent.keys() != PARENT.keys():
+        if not isinstance(parent, dict) or parent.keys() - PARENT_REPLACED != PARENT.keys():
             raise ConfigError(f"{path}: {parent!r:.80} is no parent; it wants {', '.join(PARENT)}")
-        _want(parent, PARENT, path)
+        _want(parent, {**PARENT, **PARENT_REPLACED}, path)
     try:
         for score in document["scores"]:
             Score.from_dict(score)

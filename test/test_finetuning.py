@@ -282,6 +282,9 @@ def test_a_trained_encoder_gets_another_source(
         assert same == (token in kept), token
     parents = yaml.safe_load((folder / "interface.yaml").read_text())["provenance"]["parents"]
     assert [(parent["kind"], parent["source"]) for parent in parents] == [("encoder", "replaced")]
+    pack([str(folder), "--output", str(tmp_path / "modules")])
+    packed = load_part(tmp_path / "modules" / "x_encoder", "encoder")
+    assert packed.provenance["parents"] == parents
 
 
 def test_replacing_the_source_of_nothing_is_refused(

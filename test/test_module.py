@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import io
 import json
@@ -121,6 +122,14 @@ def test_a_composition_of_modules_is_the_experiment(
     wanted, found = (s.translate(lines, beam_size=3) for s in (original, composed))
     assert [one.text for one in found] == [one.text for one in wanted]
     assert [one.score for one in found] == [one.score for one in wanted]
+
+
+def test_parents_with_and_without_another_source_are_read(
+    parts: dict[str, Part], tmp_path: Path
+) -> None:
+    parents = [PARENT, {**PARENT, "source": "replaced"}]
+    part = dataclasses.replace(parts["encoder"], provenance={"parents": parents})
+    assert read_module(write_module(part, tmp_path / "e")).provenance["parents"] == parents
 
 
 def test_the_same_part_is_the_same_file(parts: dict[str, Part], tmp_path: Path) -> None:
@@ -272,6 +281,7 @@ def drop(key: str) -> Callable[[dict[str, Any]], None]:
 
 
 HUGE = 10**30
+PARENT = {"kind": "encoder", "name": "x", "weights_sha256": "00"}
 
 
 @pytest.mark.parametrize(
@@ -320,6 +330,9 @@ HUGE = 10**30
         (put("files", "../../evil", value="00"), "names files that a module doesn't have"),
         (put("files", "tokens.txt", value=3), "tokens.txt is damaged or was changed"),
         (put("provenance", "parents", value=[{}]), "is no parent"),
+        (put("provenance", "parents", value=[{**PARENT, "born": "here"}]), "is no parent"),
+        (put("provenance", "parents", value=[{"source": "replaced"}]), "is no parent"),
+        (put("provenance", "parents", value=[{**PARENT, "source": 3}]), "source is 3, a int"),
         (put("provenance", "training_set", value=[3]), "training_set names what is no text"),
         (put("scores", value=[{"score": "high"}]), "a score is not legal"),
     ],
