@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -48,6 +49,7 @@ __all__ = [
     "build_decoder",
     "build_encoder",
     "check_length_ratio",
+    "check_target",
     "parse",
     "sound_of",
     "without_memory",
@@ -61,6 +63,7 @@ MOST_LAYERS, MOST_UNITS, MOST_WINDOW = 256, 65536, 999
 MOST_LENGTH_RATIO = 1000.0
 MOST_RETIMING = 10.0
 MOST_LOSS_WEIGHT = 100.0
+TARGET_NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
 NORMALISATIONS = ("utterance", "global")
 
 
@@ -447,6 +450,10 @@ class BridgeConfig(LayerConfig):
     length_query: str = "position"
     target: str = "text"
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_target(self.target)
+
     def build(self, *, reads: int, writes: int) -> Bridge:
         """`reads`, `writes`: V of the marginals on either side."""
         return Bridge(
@@ -476,6 +483,7 @@ class ChainConfig:
 
     def __post_init__(self) -> None:
         _probabilities(self, "label_smoothing")
+        check_target(self.encoder_target)
         for name in ("early_ctc", "ctc_consistency", "ce_consistency"):
             weight = getattr(self, name)
             if not 0 <= weight <= MOST_LOSS_WEIGHT:
@@ -542,9 +550,27 @@ def _part(registry: Mapping[str, Any], config: Mapping[str, Any], part: str, def
     return parse(registry[name], config.get(f"{part}_conf"), f"{part}_conf")
 
 
+def check_target(name: object) -> str:
+    """The name of an interface's tokens, which files are called after: it can't lead out of their folder.
+
+    Raises
+    ------
+    ConfigError
+        If it is no such name, or that of the source, whose model is `src_bpe.model`.
+    """
+    if not isinstance(name, str) or not TARGET_NAME.fullmatch(name) or name.lower() == "src":
+        raise ConfigError(
+            f"{name!r:.80} is no name for an interface's tokens (encoder_target, a bridge's target, "
+            f"interface_token_lists): take up to 64 letters a to z, digits, _ and -, but not src; e.g. text_phn"
+        )
+    return name
+
+
 def _sizes(config: Mapping[str, Any], target_size: int) -> dict[str, int]:
     """V of every interface, by the name of its targets."""
     others = config.get("interface_token_lists") or {}
+    for name in others:
+        check_target(name)
     return {"text": target_size, **{name: len(tokens) for name, tokens in others.items()}}
 
 

@@ -21,7 +21,7 @@ from legonn.chain import Chain
 from legonn.ensemble import Ensemble
 from legonn.errors import ConfigError
 from legonn.experiment import find_checkpoint, load_weights, read_config, split_checkpoint
-from legonn.factory import build_chain, sound_of
+from legonn.factory import build_chain, check_target, sound_of
 from legonn.head import Head
 from legonn.interface import Interface, token_difference
 from legonn.language_model import LanguageModel
@@ -411,7 +411,7 @@ def _codecs(config: Mapping[str, Any], folder: Path) -> tuple[TextCodec | Sound,
 
 def interface_model(name: str) -> str:
     """In an experiment's folder, the sentencepiece model of the interface whose targets are called `name`."""
-    return f"{name}_bpe.model"
+    return f"{check_target(name)}_bpe.model"
 
 
 def _between(config: Mapping[str, Any], folder: Path) -> dict[str, TextCodec]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from legonn.factory import (
     LayerConfig,
     TextEncoderConfig,
     build_chain,
+    check_target,
     parse,
 )
 from legonn.head import Head
@@ -249,6 +251,23 @@ def test_an_illegal_value_is_named_with_what_is_legal(config: dict[str, Any], me
     with pytest.raises(ConfigError) as caught:
         build(config)
     assert message in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "name", ["../victim/src", "/etc/x", "a/b", "..", "", "a b", "text\n", "é", "a" * 65, "src"]
+)
+def test_a_target_that_leads_out_of_a_folder_is_refused(chain_config: Config, name: str) -> None:
+    message = re.escape(f"{name!r} is no name for an interface's tokens")
+    with pytest.raises(ConfigError, match=message):
+        build(chain_config(chain_conf={"encoder_target": name}))
+    with pytest.raises(ConfigError, match=message):
+        build(chain_config(bridges=[{**PART, "target": name}]))
+    with pytest.raises(ConfigError, match=message):
+        build(chain_config(interface_token_lists={name: list("abcdef")}))
+
+
+def test_usual_target_names_are_legal() -> None:
+    assert [check_target(name) for name in ("text", "text_phn", "Text-2", "a" * 64)]
 
 
 def test_bridges_chain_their_token_lists(chain_config: Config) -> None:

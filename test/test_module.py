@@ -326,6 +326,10 @@ PARENT = {"kind": "encoder", "name": "x", "weights_sha256": "00"}
         (put("config", "encoder_conf", "layers_before", value=2), "is missing.*in all"),
         (put("config", "encoder_conf", "layers_before", value=0), "is in excess.*in all"),
         (put("config", "encoder_conf", "length_ratio", value=float("nan")), "length_ratio is nan"),
+        (
+            put("config", "chain_conf", value={"encoder_target": "../victim/src"}),
+            "'../victim/src' is no name for an interface's tokens",
+        ),
         (put("weights_sha256", value="00"), "doesn't hold the weights that"),
         (put("files", "../../evil", value="00"), "names files that a module doesn't have"),
         (put("files", "tokens.txt", value=3), "tokens.txt is damaged or was changed"),

@@ -16,7 +16,7 @@ import yaml
 
 from legonn.errors import ConfigError, InterfaceMismatch, LegonnError
 from legonn.interface import Interface
-from legonn.system import System
+from legonn.system import System, interface_model
 from legonn.tokenizer import TextCodec
 
 LINES = ["unu doi", "trei", "patru cinci unu"]
@@ -149,6 +149,15 @@ def test_damage_is_named(copy: Path, damage: Callable[[Path], None], message: st
 def test_the_sources_tokenizer_is_checked_too(copy: Path) -> None:
     shutil.copyfile(copy / "bpe.model", copy / "src_bpe.model")
     with pytest.raises(ConfigError, match="src_bpe.model is not the tokenizer that"):
+        System.load(copy)
+
+
+def test_no_interface_has_files_outside_of_the_experiment(copy: Path) -> None:
+    assert interface_model("text_bpe") == "text_bpe_bpe.model"
+    with pytest.raises(ConfigError, match="'../victim/src' is no name for an interface's tokens"):
+        interface_model("../victim/src")
+    edit(copy / "config.yaml", interface_token_lists={"../victim/src": ["a"]})
+    with pytest.raises(ConfigError, match="'../victim/src' is no name for an interface's tokens"):
         System.load(copy)
 
 

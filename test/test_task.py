@@ -152,6 +152,7 @@ def test_init_param_is_refused(train: Callable[..., Path], tmp_path: Path) -> No
         (["--encoder_conf", "length_ratio=0.0"], "length_ratio is 0.0; it must be above 0"),
         (["--token_list", "absent.txt"], "no token list at absent.txt: run stage 5 first"),
         (["--interface_token_lists", "text_phn=absent.txt"], "no token list at absent.txt"),
+        (["--chain_conf", "encoder_target=../x"], "'../x' is no name for an interface's tokens"),
     ],
 )
 def test_a_mistake_is_an_error_that_leaves_nothing_behind(
