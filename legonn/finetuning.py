@@ -253,8 +253,7 @@ def parents(
 ) -> list[dict[str, str]]:
     """What the provenance says of them."""
     return [
-        {"kind": kind, "name": part.name, "weights_sha256": part.sha256()}
-        | ({"source": "replaced"} if replaces_source and kind == "encoder" else {})
+        part.record() | ({"source": "replaced"} if replaces_source and kind == "encoder" else {})
         for kind in KINDS
         for part in parts[kind]
     ]

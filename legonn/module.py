@@ -281,6 +281,7 @@ def read_module(path: Path) -> Any:
         config=document["config"],
         network=network.eval(),
         provenance=document["provenance"],
+        stated_sha256=document["weights_sha256"],
         **sides,
     )
     exact = set(_header(folder / WEIGHTS)[1].values()) <= {"F32", COUNT}

@@ -71,6 +71,9 @@ class Part:
         The tokens of `writes`; of a decoder, its output.
     provenance : mapping
         Training set, date, revision, parents, scores.
+    stated_sha256 : str or None
+        What the description of its module says of the weights, where it was read from one. A module of 16 bits holds
+        them rounded, and those have another hash.
     """
 
     kind: str
@@ -83,6 +86,7 @@ class Part:
     lends: Interface | None = None
     source: TextCodec | Sound | None = None
     provenance: Mapping[str, Any] = field(default_factory=dict)
+    stated_sha256: str | None = None
 
     def weights(self) -> dict[str, Tensor]:
         """By name, with the statistics that a network keeps; a tensor that two layers share is there once."""
@@ -91,6 +95,11 @@ class Part:
     def sha256(self) -> str:
         """Of names, shapes and values of the weights: the same in whatever file they lie."""
         return weights_sha256(self.weights())
+
+    def record(self) -> dict[str, str]:
+        """What the provenance of its descendants says of it."""
+        digest = self.stated_sha256 or self.sha256()
+        return {"kind": self.kind, "name": self.name, "weights_sha256": digest}
 
     def parameters(self) -> int:
         """Number of trained numbers; tied ones count once."""
@@ -142,6 +151,7 @@ def lent(encoder: Part) -> Part:
         encoder,
         writes=encoder.lends,
         lends=None,
+        stated_sha256=None,  # of other layers
         network=nn.ModuleDict({**encoder.network, "encoder": network.around(control)}),
         config={
             **encoder.config,

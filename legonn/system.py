@@ -518,9 +518,6 @@ def _describe(parts: Sequence[Part]) -> Interface:
         provenance={
             "date": datetime.date.today().isoformat(),
             "source_tokenizer_sha256": file_sha256(first.source.model),
-            "parents": [
-                {"kind": part.kind, "name": part.name, "weights_sha256": part.sha256()}
-                for part in parts
-            ],
+            "parents": [part.record() for part in parts],
         },
     )

@@ -23,6 +23,7 @@ import torch
 import yaml
 
 from legonn.errors import ConfigError
+from legonn.finetuning import parents
 from legonn.module import (
     DESCRIPTION,
     KINDS,
@@ -147,6 +148,26 @@ def test_sixteen_bits_halve_the_file(parts: dict[str, Part], tmp_path: Path, dty
     for name, weight in wanted.items():
         assert found[name].dtype == torch.float32
         assert torch.equal(found[name], weight.to(getattr(torch, dtype)).float())
+
+
+def test_a_parent_has_the_hash_that_its_module_states(
+    experiment: Path, parts: dict[str, Part], tmp_path: Path
+) -> None:
+    """Also where 16 bits round the weights, whose own hash no module states."""
+    paths = [
+        write_module(parts["encoder"], tmp_path / "e"),
+        write_module(parts["decoder"], tmp_path / "d", dtype="bfloat16"),
+    ]
+    encoder, decoder = (read_module(path) for path in paths)
+    assert encoder.sha256() == parts["encoder"].sha256()
+    assert decoder.sha256() != parts["decoder"].sha256()
+    stated = [describe(path)[0]["weights_sha256"] for path in paths]
+    assert stated == [parts["encoder"].sha256(), parts["decoder"].sha256()]
+    composed = System.compose(encoder=paths[0], decoder=paths[1])
+    recorded = composed.interface.provenance["parents"]
+    assert [parent["weights_sha256"] for parent in recorded] == stated
+    tuned = parents({"encoder": [encoder], "bridge": [], "decoder": [decoder]})
+    assert tuned == recorded == [encoder.record(), decoder.record()]
 
 
 def test_what_is_there_is_not_overwritten(parts: dict[str, Part], tmp_path: Path) -> None:

@@ -99,6 +99,15 @@ def test_the_hash_is_of_names_types_shapes_and_values() -> None:
     assert part.sha256() == hashlib.sha256(known).hexdigest()
 
 
+def test_a_parent_is_recorded_with_the_hash_that_its_module_states() -> None:
+    part = make("decoder")
+    found = {"kind": "decoder", "name": "x/decoder", "weights_sha256": part.sha256()}
+    assert part.record() == found
+    read = dataclasses.replace(part, stated_sha256="ab" * 32)
+    assert read.record() == {**found, "weights_sha256": "ab" * 32}
+    assert read.sha256() == part.sha256()
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_any_changed_number_changes_the_hash(kind: str) -> None:
     part = make(kind)
