@@ -241,6 +241,10 @@ class Interface:
             document["positions_per_token"] = list(self.positions_per_token)
         return document
 
+    def without_tokens(self) -> dict[str, Any]:
+        """As `to_dict`, for where the tokens are a file of their own."""
+        return {key: value for key, value in self.to_dict().items() if key != "tokens"}
+
     @classmethod
     def from_dict(cls, document: Any, name: str) -> Interface:
         """What `to_dict` gave.

@@ -171,8 +171,8 @@ def _fill(
         "kind": part.kind,
         "name": part.name,
         "config": dict(part.config),
-        "reads": _without_tokens(part.reads),
-        "writes": _without_tokens(part.writes),
+        "reads": None if part.reads is None else part.reads.without_tokens(),
+        "writes": None if part.writes is None else part.writes.without_tokens(),
         "source": None if part.source is None else {"token_type": part.source.token_type},
         "target": {"token_type": part.target.token_type},
         "parameters": part.parameters(),
@@ -192,12 +192,6 @@ class _PlainDumper(yaml.SafeDumper):
 
     def ignore_aliases(self, data: Any) -> bool:
         return True
-
-
-def _without_tokens(interface: Any) -> dict[str, Any] | None:
-    if interface is None:
-        return None
-    return {key: value for key, value in interface.to_dict().items() if key != "tokens"}
 
 
 def _zip(folder: Path, path: Path) -> None:

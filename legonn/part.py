@@ -44,6 +44,7 @@ CONFIG_KEYS = {
     "bridge": tuple(f.name for f in dataclasses.fields(BridgeConfig)),
     "decoder": ("decoder", "decoder_conf", "ingestor", "ingestor_conf"),
 }
+SIDES = ("reads", "writes", "lends")  # a part's interfaces
 
 
 @dataclass(frozen=True)
@@ -100,6 +101,37 @@ class Part:
         """What the provenance of its descendants says of it."""
         digest = self.stated_sha256 or self.sha256()
         return {"kind": self.kind, "name": self.name, "weights_sha256": digest}
+
+    def statement(self) -> dict[str, Any]:
+        """What it says of itself, but for the tokens: `restated` takes it, and YAML can hold it."""
+        sides = {name: getattr(self, name) for name in SIDES}
+        return {
+            "weights_sha256": self.sha256(),
+            "provenance": dict(self.provenance),
+            **{name: side.without_tokens() for name, side in sides.items() if side is not None},
+        }
+
+    def restated(self, statement: Mapping[str, Any], record: Mapping[str, str]) -> Part:
+        """This part of a composition as it was before: its own contract and provenance.
+
+        Parameters
+        ----------
+        statement : mapping
+            What `statement` gave when it was composed. It holds for those weights, and no others.
+        record : mapping
+            What `record` gave. It becomes a parent: by its hash the part is found again.
+        """
+        if self.sha256() != statement["weights_sha256"]:
+            return self
+        provenance = dict(statement["provenance"])
+        provenance["parents"] = [*provenance.get("parents", []), dict(record)]
+        sides: dict[str, Any] = {
+            name: Interface.from_dict({**statement[name], "tokens": side.tokens}, self.name)
+            for name in SIDES
+            if (side := getattr(self, name)) is not None and name in statement
+        }
+        digest = record["weights_sha256"]
+        return dataclasses.replace(self, provenance=provenance, stated_sha256=digest, **sides)
 
     def parameters(self) -> int:
         """Number of trained numbers; tied ones count once."""

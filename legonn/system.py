@@ -235,24 +235,30 @@ class System:
         )
 
     def parts(self) -> list[Part]:
-        """What it is made of, in the order of the chain; the layers are shared, not copied."""
+        """What it is made of, in the order of the chain; the layers are shared, not copied.
+
+        Those of a composition keep the contract and the provenance that each had before.
+        """
+        provenance = dict(self.interface.provenance)
+        stated = provenance.pop("stated", None)
+        interface = dataclasses.replace(self.interface, provenance=provenance)
         modular = self.chain.ingestor is not None
         names = self.chain.interface_targets()
         codecs = [self.target if name == "text" else self.between[name] for name in names]
         crossing = [
-            self.interface if name == "text" else Interface.of(codec)
+            interface if name == "text" else Interface.of(codec)
             for name, codec in zip(names, codecs, strict=True)
         ]
         chain = self.chain
         writer = {"encoder": chain.encoder, "head": chain.head}
         reader = {"ingestor": chain.ingestor, "decoder": chain.decoder}
-        about: dict[str, Any] = {"name": self.name, "provenance": self.interface.provenance}
+        about: dict[str, Any] = {"name": self.name, "provenance": provenance}
         encoder = Part(
             kind="encoder",
             config=_only(self.config, CONFIG_KEYS["encoder"]),
             network=_modules(writer),
             writes=crossing[0] if modular else None,
-            lends=self.interface if chain.head is not None and not modular else None,
+            lends=interface if chain.head is not None and not modular else None,
             source=self.source,
             target=codecs[0] if modular else self.target,
             **about,
@@ -279,7 +285,8 @@ class System:
             target=self.target,
             **about,
         )
-        return [encoder, *bridges, decoder]
+        parts = [encoder, *bridges, decoder]
+        return parts if stated is None else _restated(parts, stated, provenance, self.name)
 
     def save(self, folder: Path) -> None:
         """Write an experiment folder that `load` reads: to decode with, to train further, to pack.
@@ -508,8 +515,21 @@ def _join_configs(parts: Sequence[Part]) -> dict[str, Any]:
     }
 
 
+def _restated(
+    parts: Sequence[Part], stated: Any, provenance: Mapping[str, Any], name: str
+) -> list[Part]:
+    """The parts of a composition, each with what it says of itself."""
+    try:
+        records = provenance["parents"]
+        return [part.restated(*said) for part, *said in zip(parts, stated, records, strict=True)]
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise ConfigError(
+            f"{name}: interface.yaml doesn't say what its {len(parts)} parts were before: compose it again"
+        ) from error
+
+
 def _describe(parts: Sequence[Part]) -> Interface:
-    """The decoder's contract, with the parts as parents."""
+    """The decoder's contract, with the parts as parents, and what each of them states."""
     first, last = parts[0], parts[-1]
     interface = last.reads or dataclasses.replace(Interface.of(last.target), ingestor="none")
     assert first.source is not None
@@ -519,5 +539,6 @@ def _describe(parts: Sequence[Part]) -> Interface:
             "date": datetime.date.today().isoformat(),
             "source_tokenizer_sha256": file_sha256(first.source.model),
             "parents": [part.record() for part in parts],
+            "stated": [part.statement() for part in parts],
         },
     )

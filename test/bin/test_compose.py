@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -80,6 +81,57 @@ def test_it_is_packed_like_any_other(experiment: Path, modules: Path, tmp_path: 
     for kind in ("encoder", "decoder"):
         found = load_part(tmp_path / "again" / f"both_{kind}", kind)
         assert found.sha256() == load_part(experiment, kind).sha256()
+
+
+def edit(path: Path, **changes: Any) -> None:
+    document = yaml.safe_load(path.read_text(encoding="utf-8"))
+    path.write_text(yaml.safe_dump({**document, **changes}, allow_unicode=True), encoding="utf-8")
+
+
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+def test_packed_again_each_part_states_what_it_stated(
+    experiment: Path, tmp_path: Path, dtype: str
+) -> None:
+    """Two experiments of different origin; the encoder's positions grow with its ratio, from 2.0 to 3.0."""
+    origins = {"encoder": (1.0, 2.0, 4.0), "decoder": (0.5, 2.5, 9.0)}
+    for kind, seen in origins.items():
+        copy = Path(shutil.copytree(experiment, tmp_path / kind, symlinks=True))
+        provenance = {"training_set": [f"data/{kind}"], "date": "2026-01-01", "parents": []}
+        edit(copy / "interface.yaml", positions_per_token=list(seen), provenance=provenance)
+        packed = ["--output", str(tmp_path / "m"), "--part", kind, "--dtype", dtype]
+        pack([str(copy), *packed, "--name", "lego"])
+    folder = compose(tmp_path / "m", tmp_path / "both", "--length_ratio", "3.0")
+    pack([str(folder), "--output", str(tmp_path / "again")])
+    for kind, side in (("encoder", "writes"), ("decoder", "reads")):
+        before = load_part(tmp_path / "m" / f"lego_{kind}", kind)
+        after = load_part(tmp_path / "again" / f"both_{kind}", kind)
+        seen = (1.5, 3.0, 6.0) if kind == "encoder" else origins[kind]
+        assert getattr(after, side).positions_per_token == seen
+        assert getattr(after, side).provenance == getattr(before, side).provenance
+        assert after.provenance["training_set"] == [f"data/{kind}"]
+        assert after.provenance["parents"] == [before.record()]
+        assert load_part(folder, kind).stated_sha256 == before.stated_sha256
+
+
+def test_what_a_part_stated_holds_for_its_weights_only(modules: Path, tmp_path: Path) -> None:
+    folder = compose(modules, tmp_path / "both")
+    states = torch.load(folder / "composed.pth", weights_only=True)
+    states["head.linear.bias"] += 1
+    torch.save(states, folder / "composed.pth")
+    encoder, decoder = System.load(folder).parts()
+    assert "training_set" not in encoder.provenance and "stated" not in encoder.provenance
+    assert [parent["kind"] for parent in encoder.provenance["parents"]] == ["encoder", "decoder"]
+    module = load_part(modules / "lego_decoder", "decoder")
+    assert decoder.provenance == {**module.provenance, "parents": [module.record()]}
+
+
+@pytest.mark.parametrize("stated", [[], [{}, {}], 3, [{"weights_sha256": "00"}, 3]])
+def test_damaged_statements_are_an_error(modules: Path, tmp_path: Path, stated: Any) -> None:
+    folder = compose(modules, tmp_path / "both")
+    document = yaml.safe_load((folder / "interface.yaml").read_text(encoding="utf-8"))
+    edit(folder / "interface.yaml", provenance={**document["provenance"], "stated": stated})
+    with pytest.raises(ConfigError, match="doesn't say what its 2 parts were .*: compose it again"):
+        System.load(folder).parts()
 
 
 def test_a_new_length_ratio_is_kept(modules: Path, tmp_path: Path) -> None:
