@@ -540,31 +540,53 @@ BAD_ARCHIVE = (zipfile.BadZipFile, zlib.error, struct.error)
 
 
 def _unzip(path: Path) -> Path:
-    """Unpack into the cache, under the file's own hash, once."""
+    """Unpack into the cache, under the file's own hash: once, or anew where something was lost there."""
     _check_lookalike(path)
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
     folder = cache_folder() / "modules" / digest
-    if folder.exists():
-        return folder
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    work = Path(tempfile.mkdtemp(prefix=".unpack.", dir=folder.parent))
     try:
         with zipfile.ZipFile(path) as archive:
-            room = MOST_COMPRESSION * path.stat().st_size  # whatever the headers say
-            for info in _members(archive, path):
-                room -= _unpack(archive, info, work / info.filename, room)
-        if not folder.exists():
-            work.rename(folder)
+            members = _members(archive, path)
+            if not _is_whole(folder, members):
+                _unpack(archive, members, folder)
     except ConfigError:
         raise
     except (*BAD_ARCHIVE, OSError, EOFError, RuntimeError, ValueError, OverflowError) as error:
         raise ConfigError(f"{path} is no module file, or a damaged one: {error}") from error
-    finally:
-        shutil.rmtree(work, ignore_errors=True)
     return folder
 
 
-def _unpack(archive: zipfile.ZipFile, info: zipfile.ZipInfo, target: Path, room: int) -> int:
+def _is_whole(folder: Path, members: Iterable[zipfile.ZipInfo]) -> bool:
+    """Whether a folder of the cache holds what the archive holds, and nothing else."""
+    sums = {info.filename: info.CRC for info in members}
+    if not folder.is_dir() or {path.name for path in folder.iterdir()} != sums.keys():
+        return False
+    return all(zlib.crc32((folder / name).read_bytes()) == wanted for name, wanted in sums.items())
+
+
+def _unpack(archive: zipfile.ZipFile, members: Iterable[zipfile.ZipInfo], folder: Path) -> None:
+    """Unpack beside the folder, then take its place, unless another process was faster."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    work = Path(tempfile.mkdtemp(prefix=".unpack.", dir=folder.parent))
+    try:
+        (work / "new").mkdir()
+        room = MOST_COMPRESSION * Path(str(archive.filename)).stat().st_size  # whatever the headers say
+        for info in members:
+            room -= _write_member(archive, info, work / "new" / info.filename, room)
+        if not _is_whole(folder, members):
+            if folder.exists():
+                folder.rename(work / "damaged")
+            (work / "new").rename(folder)
+    except OSError:
+        if not _is_whole(folder, members):
+            raise
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
+
+
+def _write_member(
+    archive: zipfile.ZipFile, info: zipfile.ZipInfo, target: Path, room: int
+) -> int:
     """Write one member, of no more than `room` bytes, and give how many it has."""
     written = 0
     with archive.open(info) as source, target.open("wb") as file:

@@ -28,7 +28,7 @@ from legonn.module import (
     DESCRIPTION,
     KINDS,
     SEAL,
-    _unpack,
+    _write_member,
     describe,
     is_module,
     read_module,
@@ -213,6 +213,26 @@ def test_one_file_is_unpacked_once(parts: dict[str, Part], tmp_path: Path, cache
     before = (unpacked / DESCRIPTION).stat().st_mtime_ns
     read_module(path)
     assert (unpacked / DESCRIPTION).stat().st_mtime_ns == before
+
+
+@pytest.mark.parametrize("damage", ["lost", "changed", "added"])
+@pytest.mark.parametrize("name", ["tokens.txt", DESCRIPTION, "model.safetensors"])
+def test_a_damaged_cache_is_unpacked_anew(
+    parts: dict[str, Part], tmp_path: Path, cache: Path, name: str, damage: str
+) -> None:
+    path = write_module(parts["decoder"], tmp_path / "d.zip")
+    digest = read_module(path).sha256()
+    (unpacked,) = (cache / "modules").iterdir()
+    before = {file.name: file.read_bytes() for file in unpacked.iterdir()}
+    if damage == "lost":
+        (unpacked / name).unlink()
+    elif damage == "changed":
+        (unpacked / name).write_bytes(before[name][:-1] + bytes([before[name][-1] ^ 1]))
+    else:
+        (unpacked / f"src_{name}").write_bytes(b"x")
+    assert read_module(path).sha256() == digest
+    assert {file.name: file.read_bytes() for file in unpacked.iterdir()} == before
+    assert list((cache / "modules").iterdir()) == [unpacked]
 
 
 # ---- What is damaged is refused -------------------------------------------------------------------
@@ -489,13 +509,13 @@ def test_what_is_written_is_counted(tmp_path: Path, size: int, room: int) -> Non
     """More than a header says, or than there is room for: neither is written."""
     with zipfile.ZipFile(archive(tmp_path / "d.zip", {"tokens.txt": b"a" * 10})) as file:
         info = file.getinfo("tokens.txt")
-        assert _unpack(file, info, tmp_path / "whole", 10) == 10
+        assert _write_member(file, info, tmp_path / "whole", 10) == 10
         assert (tmp_path / "whole").read_bytes() == b"a" * 10
         told = zipfile.ZipInfo("tokens.txt")
         told.file_size = size
         opened = SimpleNamespace(filename="d.zip", open=lambda _: file.open(info))
         with pytest.raises(ConfigError, match="d.zip: tokens.txt swells more .* fetch it again"):
-            _unpack(opened, told, tmp_path / "cut", room)  # type: ignore[arg-type]
+            _write_member(opened, told, tmp_path / "cut", room)  # type: ignore[arg-type]
     assert (tmp_path / "cut").read_bytes() == b""
 
 
