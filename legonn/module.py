@@ -507,7 +507,7 @@ def _fill_network(network: Any, path: Path) -> None:
 
     made = {}
     for name, planned in stored(network).items():
-        read = _read_tensor(path, name)
+        read = _read_tensor(path, name, planned)
         made[id(planned)] = nn.Parameter(read) if isinstance(planned, nn.Parameter) else read
     for module in network.modules():
         for name, planned in [*module._parameters.items(), *module._buffers.items()]:
@@ -515,14 +515,18 @@ def _fill_network(network: Any, path: Path) -> None:
                 setattr(module, name, made[id(planned)])
 
 
-def _read_tensor(path: Path, name: str) -> Any:
-    """One tensor, fractions in fp32, in memory of its own: the file is mapped for no longer than that."""
+def _read_tensor(path: Path, name: str, planned: Any) -> Any:
+    """One tensor, with the type and the layout of the planned one: convolutions of speech have a layout of their own.
+
+    Its memory is its own: the file is mapped for no longer than that.
+    """
     import torch
     from safetensors import safe_open
 
     with safe_open(path, framework="pt") as file:
-        tensor = file.get_tensor(name)
-    return tensor.to(torch.float32 if tensor.is_floating_point() else tensor.dtype, copy=True)
+        return torch.empty_like(planned, device="cpu", requires_grad=False).copy_(
+            file.get_tensor(name)
+        )
 
 
 # ---- One file ------------------------------------------------------------------------------------

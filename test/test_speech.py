@@ -319,6 +319,11 @@ def test_a_loaded_encoder_hears_what_the_packed_one_hears(encoder: str, tmp_path
             states.append(network["head"](x, lengths).log_probs)
     assert states[0].shape == (2, 10, 5)
     torch.testing.assert_close(states[1], states[0], atol=1e-5, rtol=1e-5)
+    for name, weight in stored(part.network).items():
+        assert stored(found.network)[name].stride() == weight.stride(), name
+    convolution = found.weights()["encoder.front_end.subsampling.conv.2.weight"]
+    assert convolution.is_contiguous(memory_format=torch.channels_last)
+    assert not convolution.is_contiguous()
 
 
 def untrained(encoder: str) -> Part:
