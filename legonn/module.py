@@ -157,7 +157,7 @@ def _fill(
     save_file(weights, folder / WEIGHTS)
     (folder / WEIGHTS).chmod(0o644)
     sides = {"": part.target, "src_": part.source}
-    if part.kind == "bridge":
+    if part.kind == "bridge" and part.source is None:
         sides["src_"] = part.reads
     for prefix, side in sides.items():
         if side is not None and side.tokens:  # speech has none
@@ -399,7 +399,6 @@ def _check_lookalike(path: Path) -> None:
 def _sides(document: Mapping[str, Any], folder: Path, about: str) -> dict[str, Any]:
     """Interfaces and tokenizers of a part, as fields of `Part`, and `reads_size`."""
     from legonn.interface import Interface
-    from legonn.tokenizer import read_token_list
 
     kind, target = document["kind"], _codec(document["target"], folder, "", about)
     sides: dict[str, Any] = {"target": target, "reads_size": len(target.tokens)}
@@ -413,13 +412,25 @@ def _sides(document: Mapping[str, Any], folder: Path, about: str) -> dict[str, A
             )
         if not wanted:
             continue
-        tokens = target.tokens
         if kind == "bridge" and side == "reads":
-            tokens = read_token_list(folder / "src_tokens.txt")
-            sides["reads_size"] = len(tokens)
-        sides[side] = Interface.from_dict({**document[side], "tokens": tokens}, about)
-        if tokens is target.tokens:
-            _check_tokenizer(sides[side], target, about)
+            sides |= _read_by_bridge(document, folder, about)
+            continue
+        sides[side] = Interface.from_dict({**document[side], "tokens": target.tokens}, about)
+        _check_tokenizer(sides[side], target, about)
+    return sides
+
+
+def _read_by_bridge(document: Mapping[str, Any], folder: Path, about: str) -> dict[str, Any]:
+    """As `_sides`; older modules of bridges have no tokenizer of what they read."""
+    from legonn.interface import Interface
+    from legonn.tokenizer import read_token_list
+
+    tokens = read_token_list(folder / "src_tokens.txt")
+    reads = Interface.from_dict({**document["reads"], "tokens": tokens}, about)
+    sides: dict[str, Any] = {"reads": reads, "reads_size": len(tokens)}
+    if document["source"] is not None:
+        sides["source"] = _codec(document["source"], folder, "src_", about)
+        _check_tokenizer(reads, sides["source"], about)
     return sides
 
 
@@ -439,7 +450,8 @@ def _check_tokenizer(interface: Any, codec: Any, about: str) -> None:
     from legonn.tokenizer import file_sha256
 
     if interface.tokenizer_sha256 != file_sha256(codec.model):
-        raise ConfigError(f"{about} and bpe.model disagree on the tokenizer")
+        name = "bpe.model" if codec.model is None else codec.model.name
+        raise ConfigError(f"{about} and {name} disagree on the tokenizer")
 
 
 def _codec(options: Any, folder: Path, prefix: str, about: str) -> Any:

@@ -67,7 +67,7 @@ class Part:
     lends : Interface or None
         What the encoder of a hybrid encoder-decoder writes when it is lent to a chain, see `lent`.
     source : TextCodec or Sound or None
-        What an encoder reads.
+        What an encoder reads; of a bridge, the tokens of `reads`, unless its module has no tokenizer of them.
     target : TextCodec
         The tokens of `writes`; of a decoder, its output.
     provenance : mapping

@@ -270,6 +270,7 @@ class System:
                 network=_modules({"bridge": bridge}),
                 reads=crossing[i],
                 writes=crossing[i + 1],
+                source=codecs[i],
                 target=codecs[i + 1],
                 **about,
             )

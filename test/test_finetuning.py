@@ -190,6 +190,7 @@ def test_an_encoder_of_other_tokens_stands_before_a_bridge(
     assert written is not None
     assert written.tokens == tuple((corpus.folder / "small.txt").read_text().splitlines())
     assert (written.unit, len(written.tokenizer_sha256)) == ("bpe", 64)
+    assert system.parts()[1].source is system.between["text_bpe"]
     system.save(tmp_path / "composed")
     again = System.load(tmp_path / "composed")
     best = [s.translate(["unu trei"], beam_size=2)[0] for s in (system, again)]

@@ -133,6 +133,22 @@ def test_parents_with_and_without_another_source_are_read(
     assert read_module(write_module(part, tmp_path / "e")).provenance["parents"] == parents
 
 
+def test_a_bridge_brings_the_tokenizer_of_what_it_reads(
+    parts: dict[str, Part], tmp_path: Path
+) -> None:
+    source = parts["encoder"].target
+    assert source.model is not None
+    part = dataclasses.replace(parts["bridge"], source=source)
+    folder = write_module(part, tmp_path / "b")
+    assert (folder / "src_bpe.model").read_bytes() == source.model.read_bytes()
+    found = read_module(folder)
+    assert isinstance(found.source, TextCodec) and found.source.tokens == source.tokens
+    assert found.source.encode("one three").tolist() == source.encode("one three").tolist()
+    reseal(folder, put("reads", "tokenizer_sha256", value="00"))
+    with pytest.raises(ConfigError, match="and src_bpe.model disagree on the tokenizer"):
+        read_module(folder)
+
+
 def test_the_same_part_is_the_same_file(parts: dict[str, Part], tmp_path: Path) -> None:
     first, second = (write_module(parts["decoder"], tmp_path / n / "d.zip") for n in "ab")
     assert first.read_bytes() == second.read_bytes()

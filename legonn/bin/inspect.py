@@ -122,7 +122,7 @@ def _source(document: Mapping[str, Any], folder: Path) -> dict[str, str]:
     from legonn.audio.source import Sound
     from legonn.tokenizer import read_token_list
 
-    if document["source"] is None:
+    if document["kind"] != "encoder":
         return {}
     if document["source"]["token_type"] == Sound.token_type:
         rate = (document["config"].get("encoder_conf") or {}).get("sample_rate")

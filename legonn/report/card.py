@@ -71,7 +71,7 @@ def _usage(part: Part, title: str) -> str:
 
 def _contract(part: Part) -> str:
     lines = []
-    if part.source is not None:
+    if part.kind == "encoder" and part.source is not None:
         text = f"text, {len(part.source.tokens)} tokens ({part.source.token_type})"
         lines.append(f"- source: {part.source if isinstance(part.source, Sound) else text}")
     for verb, interface in (("reads", part.reads), ("writes", part.writes)):
