@@ -586,7 +586,9 @@ def _unpack(archive: zipfile.ZipFile, members: Iterable[zipfile.ZipInfo], folder
     work = Path(tempfile.mkdtemp(prefix=".unpack.", dir=folder.parent))
     try:
         (work / "new").mkdir()
-        room = MOST_COMPRESSION * Path(str(archive.filename)).stat().st_size  # whatever the headers say
+        room = (
+            MOST_COMPRESSION * Path(str(archive.filename)).stat().st_size
+        )  # whatever the headers say
         for info in members:
             room -= _write_member(archive, info, work / "new" / info.filename, room)
         if not _is_whole(folder, members):
@@ -600,9 +602,7 @@ def _unpack(archive: zipfile.ZipFile, members: Iterable[zipfile.ZipInfo], folder
         shutil.rmtree(work, ignore_errors=True)
 
 
-def _write_member(
-    archive: zipfile.ZipFile, info: zipfile.ZipInfo, target: Path, room: int
-) -> int:
+def _write_member(archive: zipfile.ZipFile, info: zipfile.ZipInfo, target: Path, room: int) -> int:
     """Write one member, of no more than `room` bytes, and give how many it has."""
     written = 0
     with archive.open(info) as source, target.open("wb") as file:
