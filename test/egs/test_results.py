@@ -64,7 +64,7 @@ def test_the_readmes_figures_of_the_swap_are_multi30ks(readme: str) -> None:
         ("{} when both are fine-tuned", "Fr-encoder+De-En-decoder,fine-tuned,5000"),
     ):
         assert words.format(f"{statistics.mean(found[system]):.1f}") in readme
-        assert len(found[system]) == 2 and "means of two seeds" in readme
+        assert len(found[system]) == 3 and "means of three seeds" in readme
     few = [found[name] for name in ("Fr-encoder-for-De-En-decoder,1000", "encoder-decoder,1000")]
     borrowed, plain = (f"{score:.1f}" for (score,) in few)
     assert (
