@@ -143,6 +143,12 @@ class System:
     @classmethod
     def join(cls, parts: Sequence[Part]) -> System:
         """As `compose`, of parts in the order of the chain."""
+        kinds = [part.kind for part in parts]
+        if kinds != ["encoder", *["bridge"] * (len(kinds) - 2), "decoder"]:
+            raise ConfigError(
+                "a chain is an encoder, any number of bridges and a decoder, in this order; given: "
+                + (", ".join(kinds) or "nothing")
+            )
         if parts[1].reads is not None:
             parts = [lent(parts[0]), *parts[1:]]
         first, *between, last = parts

@@ -243,6 +243,16 @@ def test_composed_with_itself_is_the_original(experiment: Path) -> None:
     assert composed.parameters() == original.parameters()
 
 
+@pytest.mark.parametrize(
+    ("places", "given"),
+    [([], "nothing"), ([0], "encoder"), ([0, 0], "encoder, encoder"), ([1, 0], "decoder, encoder")],
+)
+def test_parts_that_make_no_chain_are_told(experiment: Path, places: list[int], given: str) -> None:
+    parts = System.load(experiment).parts()
+    with pytest.raises(ConfigError, match=f"and a decoder, in this order; given: {given}$"):
+        System.join([parts[place] for place in places])
+
+
 def test_each_part_comes_from_its_own_experiment(experiment: Path, copy: Path) -> None:
     states = torch.load(copy / AVERAGE, weights_only=True)
     save({name: value + 1 for name, value in states.items()})(copy)

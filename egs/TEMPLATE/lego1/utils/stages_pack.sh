@@ -37,8 +37,7 @@ stage_publish() {
     fi
     ! "${composed}" || die "a composition has no modules of its own: publish an experiment's"
     need "${lego_exp}/modules/.done" "run stage 14"
-    for module in "${lego_exp}"/modules/*/; do
-        module=${module%/}
+    for module in "${lego_exp}"/modules/*; do # one that is a file is refused, with the remedy
         log "stage 15: publishing ${module}"
         "${python}" -m legonn.bin.publish "${module}" --to "${hub_name}-${module##*_}"
     done
