@@ -344,6 +344,10 @@ def _check_types(document: Mapping[str, Any], path: Path) -> None:
     for side in ("source", "target"):
         if document[side] is not None:
             _token_type(document[side], f"{path}")
+    if document["kind"] == "encoder" and document["source"] is None:
+        raise ConfigError(
+            f"{path}: an encoder that doesn't say what it reads: source wants a token_type"
+        )
     for key, options in document["config"].items():
         if f"{key}".endswith("_conf") and not isinstance(options, (dict, type(None))):
             raise ConfigError(

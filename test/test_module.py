@@ -364,7 +364,10 @@ PARENT = {"kind": "encoder", "name": "x", "weights_sha256": "00"}
         (put("writes", "positions_per_token", value=[1, 2]), "is no interface description"),
         (put("writes", "tokenizer_sha256", value="00"), "and bpe.model disagree on the tokenizer"),
         (put("target", value={}), "describes no tokens"),
-        (put("source", value=None), "describes no tokens"),
+        (
+            put("source", value=None),
+            "an encoder that doesn.t say what it reads: source wants a token_type",
+        ),
         (put("target", "token_type", value="char"), "token type char with sentencepiece model"),
         (put("target", "token_type", value={}), "token type is {}"),
         (put("config", "encoder", value="os.system"), "encoder is 'os.system'"),

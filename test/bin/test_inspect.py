@@ -97,6 +97,7 @@ def reseal(folder: Path, pattern: str, new: str) -> None:
             "source: {}",
             "{} describes no tokens; it wants a token_type",
         ),
+        ("encoder", r"^source:\n.*$", "source: null", "an encoder that doesn't say what it reads"),
         (
             "decoder",
             r"^  decoder_conf:\n(    .*\n)*",
