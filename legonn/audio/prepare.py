@@ -7,7 +7,6 @@ other speeds are written anew.
 from __future__ import annotations
 
 import argparse
-import hashlib
 import os
 import shutil
 import sys
@@ -23,6 +22,7 @@ from numpy.typing import NDArray
 from legonn.audio.check import check_samples
 from legonn.audio.recordings import Utterance, read_sound, read_utterances
 from legonn.audio.resampling import resample
+from legonn.audio.states import recording_states
 from legonn.audio.storage import FORMATS, check_format, encode, recording_path, write_recording
 from legonn.data.atomic import write_atomic
 from legonn.data.folder import read_text, write_text
@@ -148,21 +148,11 @@ def _begin(source: Path, output: Path, target: Target, utterances: Iterable[Utte
     for name in ("wav.scp", "segments"):
         path = source / name
         page += f"{name}: {file_sha256(path if path.is_file() else None)}\n"
-    page += f"recordings: {_states(utterances)}\n"
+    page += f"recordings: {recording_states(utterances)}\n"
     record = output / RECORD
     if record.exists() and record.read_text(encoding="utf-8") != page:
         shutil.rmtree(output / "wav", ignore_errors=True)
     write_atomic(record, page)
-
-
-def _states(utterances: Iterable[Utterance]) -> str:
-    """A hash of the recordings' sizes and times: files may change while their names stay."""
-    state = hashlib.sha256()
-    for path in sorted({one.path for one in utterances if one.path is not None}):
-        if path.is_file():
-            found = path.stat()
-            state.update(f"{path} {found.st_size} {found.st_mtime_ns}\n".encode())
-    return state.hexdigest()
 
 
 def _check_ids(

@@ -253,12 +253,12 @@ else
     own_src_list=$(list_folder "${src_lang}" "${src_nbpe}")
     own_tgt_list=$(list_folder "${tgt_lang}" "${tgt_nbpe}")
 fi
-list_folder_of() { # list_folder_of D: D; of a module that is one file, or on the Hub, the folder with its list
+local_list() { # local_list D: D; of a module that is one file, or on the Hub, the folder with its list
     if [[ "$1" == hf:* ]] || [ -f "$1" ]; then "${python}" "${utils}/module_folder.py" "$1"; else echo "$1"; fi
 }
-src_list=$(list_folder_of "${src_token_listdir:-${own_src_list}}")
-tgt_list=$(list_folder_of "${token_listdir:-${own_tgt_list}}")
-interface_listdir=$(list_folder_of "${interface_listdir}")
+src_list=$(local_list "${src_token_listdir:-${own_src_list}}")
+tgt_list=$(local_list "${token_listdir:-${own_tgt_list}}")
+interface_listdir=$(local_list "${interface_listdir}")
 
 tag_of() { # tag_of ARGS: arguments as part of a file name
     [ -z "$1" ] || printf '_%s' "$(sed -e 's/--//g' -e 's/[^A-Za-z0-9.,_-]/_/g' <<<"$1")"

@@ -58,14 +58,7 @@ sound_key() { # sound_key FOLDER: what a preparation of its recordings depends o
     for file in wav.scp segments utt2spk "${tgt_file}"; do
         [ ! -f "$1/${file}" ] || sums "$1/${file}"
     done
-    echo "recordings=$(recording_states "$1/wav.scp")"
-}
-
-recording_states() { # recording_states WAV_SCP: a hash of sizes and times, as files may change while their names stay
-    [ -f "$1" ] || return 0
-    # Files of commands, and those that are missing, have none.
-    sed -E 's/^[^[:space:]]+[[:space:]]+//; s/:[0-9]+$//' "$1" | LC_ALL=C sort -u |
-        { xargs -r -d '\n' stat --format '%n %s %.9Y' -- 2>/dev/null || true; } | sha256sum | cut -d' ' -f1
+    [ ! -f "$1/wav.scp" ] || "${python}" -m legonn.audio.states "$1" # files may change while their names stay
 }
 
 prepared_sums() { # prepared_sums SET ...: of speech, what stages 2 to 4 did; wav.scp has only paths
