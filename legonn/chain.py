@@ -58,7 +58,8 @@ class Chain(AbsESPnetModel):
     """A LegoNN system; with no ingestor a plain encoder-decoder, with a head and no ingestor a hybrid one.
 
     The loss is cross-entropy of the decoder plus CTC of every interface, unweighted in the paper (section III).
-    Both are nats per target token, so that batches of any size, and processes of one job, average rightly.
+    Both are nats per target token, so that batches of any size, and processes of one job, average rightly. An encoder
+    that counts tokens (`LengthController`) adds by how many it is wrong, per target token.
 
     Parameters
     ----------
@@ -172,7 +173,7 @@ class Chain(AbsESPnetModel):
         source, source_lengths = (batch[self.encoder.source + end] for end in ("", "_lengths"))
         device = text.device
         with autocast(device, resolve_precision(self.precision, device)):
-            encoded, early = self._encode_for_loss(source, source_lengths)
+            encoded, early, counted = self._encode_for_loss(source, source_lengths)
             logits, wanted = self._predict(encoded, batch["text"], batch["text_lengths"])
             count = len(wanted)
             ce = functional.cross_entropy(logits, wanted, label_smoothing=self.label_smoothing)
@@ -186,6 +187,11 @@ class Chain(AbsESPnetModel):
                 )
                 stats["loss_early_ctc"] = ctc.detach()
                 loss = loss + self.early_ctc * ctc
+            if counted is not None:
+                wanted_tokens = batch[f"{self.interface_targets()[0]}_lengths"]
+                wrong = (counted - wanted_tokens).abs().sum() / count
+                stats["loss_length"] = wrong.detach()
+                loss = loss + wrong
             for name, marginals in zip(self.interface_targets(), encoded.marginals, strict=True):
                 targets, lengths = batch[name].clamp(min=0), batch[f"{name}_lengths"]
                 ctc = marginals.ctc_loss(targets, lengths).sum() / count
@@ -213,14 +219,19 @@ class Chain(AbsESPnetModel):
         )
         return gathered  # each (1,): what the Trainer averages over processes
 
-    def _encode_for_loss(self, source: Tensor, lengths: Tensor) -> tuple[Encoded, Marginals | None]:
-        """As `encode`, and with `early_ctc` what the head makes of the states before the length controller."""
-        if not self.early_ctc:
-            return self.encode(source, lengths), None
+    def _encode_for_loss(
+        self, source: Tensor, lengths: Tensor
+    ) -> tuple[Encoded, Marginals | None, Tensor | None]:
+        """As `encode`; with `early_ctc` what the head makes of the states before the length controller; its count."""
+        control = self.encoder.length_control
+        counter = None if control is None else control.counter
+        if not self.early_ctc and counter is None:
+            return self.encode(source, lengths), None, None
         assert isinstance(self.encoder, LegoEncoder) and self.head is not None
-        states, counts = self.encoder.hear(source, lengths)
-        early = self.head(self.encoder.norm(states), counts)
-        return self._read(*self.encoder.answer(states, counts)), early
+        states, sizes = self.encoder.hear(source, lengths)
+        early = self.head(self.encoder.norm(states), sizes) if self.early_ctc else None
+        counted = None if counter is None else counter(states, sizes)
+        return self._read(*self.encoder.answer(states, sizes)), early, counted
 
     def _predict(self, encoded: Encoded, text: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
         """The decoder's logits at each real token and `<eos>`, and these tokens: (N, V), (N,)."""

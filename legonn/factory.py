@@ -49,6 +49,7 @@ __all__ = [
     "build_decoder",
     "build_encoder",
     "check_length_ratio",
+    "check_positions_per_token",
     "check_target",
     "parse",
     "sound_of",
@@ -61,6 +62,7 @@ SYSTEMS = ("lego", "attention", "hybrid")
 # Larger than any model so far: a module's description can't ask for more memory than its author had.
 MOST_LAYERS, MOST_UNITS, MOST_WINDOW = 256, 65536, 999
 MOST_LENGTH_RATIO = 1000.0
+MOST_POSITIONS_PER_TOKEN = 100.0
 MOST_RETIMING = 10.0
 MOST_LOSS_WEIGHT = 100.0
 TARGET_NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
@@ -82,6 +84,15 @@ def check_length_ratio(ratio: float) -> None:
     if not 0 < ratio <= MOST_LENGTH_RATIO:
         raise ConfigError(
             f"length_ratio is {ratio}; it must be above 0, and at most {MOST_LENGTH_RATIO:.0f}"
+        )
+
+
+def check_positions_per_token(count: float) -> None:
+    """Raise a `ConfigError` unless CTC can emit tokens from that many positions each."""
+    if not 1 <= count <= MOST_POSITIONS_PER_TOKEN:
+        raise ConfigError(
+            f"positions_per_token is {count:g}; it must be between 1 and {MOST_POSITIONS_PER_TOKEN:.0f}, or 0 for "
+            "those of length_ratio"
         )
 
 
@@ -139,9 +150,13 @@ class LayerConfig:
         """That many layers without cross-attention."""
         return Stack([self.block() for _ in range(layers)])
 
-    def length_control(self, ratio: float, query: str) -> LengthController:
+    def length_control(
+        self, ratio: float, query: str, *, positions_per_token: float = 0.0
+    ) -> LengthController:
         """A length controller of this width."""
         check_length_ratio(ratio)
+        if positions_per_token:
+            check_positions_per_token(positions_per_token)
         if query not in QUERIES:
             raise ConfigError(f"length_query is {query!r}; legal are {', '.join(QUERIES)}")
         return LengthController(
@@ -149,6 +164,7 @@ class LayerConfig:
             heads=self.heads,
             feedforward=self.feedforward,
             ratio=ratio,
+            positions_per_token=positions_per_token,
             query=query,  # type: ignore[arg-type]
             dropout=self.dropout,
             attention_dropout=self.attention_dropout,
@@ -205,6 +221,8 @@ class SpeechEncoderConfig(LayerConfig):
     ----------
     length_ratio : float
         K / T, T being the states that subsampling leaves: 25 a second.
+    positions_per_token : float
+        In place of that, so many for each token that the encoder expects; 0: no. See `LengthController`.
     length_query : str
         One of `legonn.length_control.QUERIES`, see `LengthController`.
     sample_rate, mels, channels, normalisation, spec_augment, time_warp
@@ -216,6 +234,7 @@ class SpeechEncoderConfig(LayerConfig):
     layers_before: int = 4
     layers_after: int = 2
     length_ratio: float = 0.4
+    positions_per_token: float = 0.0
     length_query: str = "states"
     sample_rate: int = Sound.sample_rate
     mels: int = 80
@@ -254,7 +273,11 @@ class SpeechEncoderConfig(LayerConfig):
             ),
             before=self.group(self.layers_before),
             length_control=(
-                self.length_control(self.length_ratio, self.length_query)
+                self.length_control(
+                    self.length_ratio,
+                    self.length_query,
+                    positions_per_token=self.positions_per_token,
+                )
                 if length_control
                 else None
             ),

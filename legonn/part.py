@@ -21,6 +21,7 @@ from legonn.factory import (
     build_decoder,
     build_encoder,
     check_length_ratio,
+    check_positions_per_token,
     parse,
 )
 from legonn.interface import Interface
@@ -153,8 +154,12 @@ class Part:
         if writes is not None and writes.positions_per_token is not None:
             low, middle, high = (x * ratio / control.ratio for x in writes.positions_per_token)
             writes = dataclasses.replace(writes, positions_per_token=(low, middle, high))
-        control.ratio = ratio
         options = {**self.config.get("encoder_conf", {}), "length_ratio": ratio}
+        if control.positions_per_token:
+            count = control.positions_per_token * ratio / control.ratio
+            check_positions_per_token(count)
+            control.positions_per_token = options["positions_per_token"] = count
+        control.ratio = ratio
         return dataclasses.replace(
             self, writes=writes, config={**self.config, "encoder_conf": options}
         )

@@ -521,4 +521,6 @@ def _positions_per_token(args: argparse.Namespace) -> tuple[float, float, float]
         shapes[source], shapes["text_shape"], ratio, sound=sound_of(vars(args))
     )
     spread = getattr(encoder, "spread", 1.0)  # an imagined encoder draws it
-    return low / spread, middle, high * spread
+    # A count of tokens begins with the ratio's positions, which the decoder then has seen as well.
+    middle = getattr(encoder, "positions_per_token", 0.0) or middle
+    return min(low / spread, middle), middle, max(high * spread, middle)

@@ -17,13 +17,14 @@ RATIOS = ("0.05", "0.1", "0.25", "1/3", "0.5", "1", "1.1", "1.5", "2", "2.2", "3
 GRID = torch.arange(1, 400)
 
 
-def control(ratio: float, query: str) -> LengthController:
+def control(ratio: float, query: str, positions_per_token: float = 0.0) -> LengthController:
     torch.manual_seed(0)
     return LengthController(
         width=8,
         heads=2,
         feedforward=16,
         ratio=ratio,
+        positions_per_token=positions_per_token,
         query=query,  # type: ignore[arg-type]
         dropout=0.0,
         attention_dropout=0.0,
@@ -115,7 +116,7 @@ def test_queries_may_begin_with_the_mean_of_the_states_there(
     x = numbers[..., None].expand(-1, -1, 8)
     lengths = torch.tensor([5, 7])
     places = torch.arange(int(output_lengths(lengths, ratio).max())) / ratio
-    found = controller.means(x, lengths, places)[0, :, 0]
+    found = controller.means(x, lengths, places, ratio)[0, :, 0]
     assert found[: len(wanted)].tolist() == pytest.approx(wanted)
     assert (found[len(wanted) :] == 4).all()  # beyond its end: the last state, not padding
 
@@ -141,3 +142,91 @@ def test_a_query_of_states_keeps_its_place() -> None:
     out, _ = controller(x, torch.tensor([4]))
     wanted = x.view(2, 2, 8).mean(dim=1) + sinusoids(torch.tensor([0.0, 2.0]), 8)
     torch.testing.assert_close(out[0], wanted, atol=1e-5, rtol=1e-5)
+
+
+# ---- K from counted tokens -----------------------------------------------------------------------
+
+
+def counting(
+    ratio: float, query: str, positions_per_token: float, weight: float
+) -> LengthController:
+    """Whose counter finds softplus(weight * x) tokens in a state whose numbers are all x."""
+    controller = control(ratio, query, positions_per_token)
+    assert controller.counter is not None
+    torch.nn.init.constant_(controller.counter.linear.weight, weight / 8)
+    torch.nn.init.zeros_(controller.counter.linear.bias)
+    return controller
+
+
+@pytest.mark.parametrize("ratio", [0.1, 0.5, 1.0, 2.2])
+def test_before_it_has_learned_a_counter_gives_the_ratios_positions(ratio: float) -> None:
+    lengths = torch.arange(1, 60)
+    found, _ = control(ratio, "states", 2.5).positions(torch.randn(59, 59, 8), lengths)
+    more = found - output_lengths(lengths, ratio)
+    assert set(more.tolist()) <= {0, 1}  # rounding in 32 bits may add one
+
+
+def test_counted_tokens_have_their_positions() -> None:
+    """Golden: softplus by hand, and whole numbers of positions by ceiling."""
+    numbers = torch.tensor([[1.0, -2, 0, 3, 99], [-1.0, 0, 0, 0, 0]])
+    lengths = torch.tensor([4, 5])
+    controller = counting(3.0, "states", 2.5, weight=1.0)
+    assert controller.counter is not None
+    x = numbers[..., None].expand(-1, -1, 8)
+    tokens = [
+        sum(math.log(1 + math.exp(value)) for value in row[:length])
+        for row, length in zip(numbers.tolist(), lengths.tolist(), strict=True)
+    ]
+    assert controller.counter(x, lengths).tolist() == pytest.approx(tokens)
+    out, found = controller(x, lengths)
+    assert found.tolist() == [math.ceil(2.5 * count) for count in tokens]
+    assert out.shape == (2, int(found.max()), 8)
+
+
+def test_counted_positions_spread_over_their_own_utterance() -> None:
+    """Of states whose numbers are their places: 4 states in 2 positions, beside 2 states in 2."""
+    controller = counting(1.0, "pooling", 1.0, weight=0.0)
+    assert controller.counter is not None
+    torch.nn.init.constant_(controller.counter.linear.bias, math.log(math.expm1(0.5)))
+    x = torch.tensor([[0.0, 1, 2, 3], [0.0, 1, 99, 99]])[..., None].expand(-1, -1, 8)
+    out, found = controller(x, torch.tensor([4, 2]))
+    assert found.tolist() == [2, 1]
+    assert out[0, :, 0].tolist() == [0.5, 2.5] and out[1, 0, 0] == 0.5
+
+
+@pytest.mark.parametrize("query", QUERIES)
+def test_padding_changes_no_count(query: str) -> None:
+    controller, x = counting(1.5, query, 1.2, weight=1.0), torch.randn(1, 5, 8)
+    alone, count = controller(x, torch.tensor([5]))
+    padded = torch.cat([x, torch.full((1, 4, 8), 9.0)], dim=1)
+    batch = torch.cat([padded, torch.randn(1, 9, 8)])
+    together, lengths = controller(batch, torch.tensor([5, 9]))
+    assert lengths[0] == count[0]
+    torch.testing.assert_close(together[:1, : count[0]], alone, atol=1e-5, rtol=1e-5)
+
+
+@pytest.mark.parametrize("weight", [50.0, math.nan, math.inf])
+def test_no_count_asks_for_more_than_twice_the_ratios_positions(weight: float) -> None:
+    controller = counting(0.5, "states", 3.0, weight)
+    found, _ = controller.positions(torch.ones(1, 10, 8), torch.tensor([10]))
+    assert 1 <= found.item() <= 10
+    assert controller.most == 1.0
+
+
+def test_a_counter_learns_to_count() -> None:
+    """Of states of two kinds, one is a token and the other none; the utterances to count have others' mixtures."""
+    controller = control(0.5, "states", 2.0)
+    assert controller.counter is not None
+    kinds = torch.randn(2, 8)
+    which = torch.randint(2, (40, 12))
+    lengths = torch.randint(4, 13, (40,))
+    inside = torch.arange(12)[None, :] < lengths[:, None]
+    tokens = (which * inside).sum(1)
+    optimiser = torch.optim.Adam(controller.counter.parameters(), lr=0.1)
+    for _ in range(200):
+        loss = (controller.counter(kinds[which[:30]], lengths[:30]) - tokens[:30]).abs().mean()
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+    counted = controller.counter(kinds[which[30:]], lengths[30:])
+    assert counted.tolist() == pytest.approx(tokens[30:].tolist(), abs=0.5)

@@ -171,6 +171,65 @@ def test_both_losses_reach_every_weight(encoder: str) -> None:
         chain(**{name.replace("speech", "src_text"): value for name, value in batch.items()})
 
 
+def counting_chain(**losses: Any) -> Any:
+    """A tiny listener whose length controller counts tokens."""
+    torch.manual_seed(0)
+    return build_chain(
+        {
+            "encoder": "speech",
+            "encoder_conf": {**WIDE, "spec_augment": False, "positions_per_token": 2.0},
+            "decoder_conf": {"width": 16, "heads": 2, "feedforward": 32, "layers": 1},
+            "ingestor_conf": {"layers": 1},
+            "chain_conf": losses,
+            "precision": "fp32",
+        },
+        source_size=0,
+        target_size=12,
+    )
+
+
+@pytest.mark.parametrize("early", [0.0, 0.5])
+def test_by_how_many_tokens_a_count_is_wrong_is_a_loss(early: float) -> None:
+    """Golden: the counter's own numbers, by hand from there."""
+    chain = counting_chain(early_ctc=early)
+    waveforms = [noise(16000), noise(16000, 1)]
+    batch = {
+        "speech": torch.stack(waveforms),
+        "speech_lengths": torch.tensor([16000, 16000]),
+        "text": torch.tensor([[3, 4, 5, 6, 7, 3], [6, 7, -1, -1, -1, -1]]),
+        "text_lengths": torch.tensor([6, 2]),
+    }
+    encoder = chain.encoder
+    chain.eval()
+    counted = encoder.length_control.counter(
+        *encoder.hear(batch["speech"], batch["speech_lengths"])
+    )
+    _, stats, _ = chain(**batch)
+    wrong = (abs(counted[0].item() - 6) + abs(counted[1].item() - 2)) / 10  # tokens and <eos>
+    assert stats["loss_length"].item() == pytest.approx(wrong, rel=1e-5)
+    parts = ["loss_ce", "loss_ctc", "loss_length"]
+    wanted = sum(stats[name].item() for name in parts)
+    wanted += early * stats["loss_early_ctc"].item() if early else 0.0
+    assert stats["loss"].item() == pytest.approx(wanted, rel=1e-5)
+    loss, _, _ = chain(**batch)
+    loss.backward()
+    assert [name for name, p in chain.named_parameters() if p.grad is None] == []
+
+
+def test_a_module_that_counts_is_read_as_it_was(tmp_path: Path) -> None:
+    part = untrained("speech", positions_per_token=2.0)
+    again: Any = read_module(write_module(part, tmp_path / "module"))
+    assert again.config["encoder_conf"]["positions_per_token"] == 2.0
+    assert again.sha256() == part.sha256()
+    faster = again.with_length_ratio(0.8)  # twice the default
+    assert faster.network["encoder"].length_control.positions_per_token == pytest.approx(4.0)
+    assert faster.config["encoder_conf"]["positions_per_token"] == pytest.approx(4.0)
+    with pytest.raises(
+        ConfigError, match="positions_per_token is 0.8; it must be between 1 and 100"
+    ):
+        again.with_length_ratio(0.16)
+
+
 @pytest.mark.parametrize("system", ["lego", "hybrid"])
 def test_early_ctc_is_the_heads_of_the_states_before_the_length_controller(system: str) -> None:
     """Golden: PyTorch's `ctc_loss`, an utterance at a time."""
@@ -216,6 +275,7 @@ def test_early_ctc_is_the_heads_of_the_states_before_the_length_controller(syste
         ({"normalisation": "none"}, "normalisation is 'none'; legal are utterance, global"),
         ({"sample_rate": 100}, "sample_rate is 100; it is between 4000 and 48000 Hz"),
         ({"mels": 2}, "mels is 2; it is between 8 and 256"),
+        ({"positions_per_token": 0.5}, "positions_per_token is 0.5; it must be between 1 and 100"),
     ],
 )
 def test_illegal_options(options: dict[str, Any], message: str) -> None:
@@ -326,11 +386,11 @@ def test_a_loaded_encoder_hears_what_the_packed_one_hears(encoder: str, tmp_path
     assert not convolution.is_contiguous()
 
 
-def untrained(encoder: str) -> Part:
+def untrained(encoder: str, **conf: float) -> Part:
     """An encoder that hears, with statistics of its own, and writes words."""
     torch.manual_seed(0)
     words = ("<blank>", "<unk>", "one", "two", "<sos/eos>")
-    config = {"encoder": encoder, "encoder_conf": WIDE}
+    config = {"encoder": encoder, "encoder_conf": {**WIDE, **conf}}
     network = torch.nn.ModuleDict(networks("encoder", config, reads=0, writes=len(words))).eval()
     for name, kept in network.named_buffers():
         if name.endswith(("running_mean", "running_var")):

@@ -23,6 +23,7 @@ TITLES = {
     "serve": "The service",
     "train": "Training",
     "module": "Loading a module",
+    "audio": "Speech that is made and read",
 }
 
 

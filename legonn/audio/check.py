@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -47,7 +47,7 @@ class SoundReport:
     faults : tuple of str
         Why it can't be used: `file:line: what; remedy`.
     oddities : tuple of str
-        Kinds that are only counted: `stereo`, `clipped`, `long`.
+        Kinds that are only warned of: `stereo`, `clipped`, `long`.
     """
 
     utterance: Utterance
@@ -80,7 +80,12 @@ class RecordingsReport(FileReport):
 
 
 def check_recordings(
-    folder: str | Path, *, allow_pipes: bool = False, skip_bad: int = 0, jobs: int = 1
+    folder: str | Path,
+    *,
+    allow_pipes: bool = False,
+    skip_bad: int = 0,
+    sample_rate: int | None = None,
+    jobs: int = 1,
 ) -> RecordingsReport:
     """Check `wav.scp`, `segments` and every sound that they lead to.
 
@@ -92,6 +97,8 @@ def check_recordings(
         Run the commands in it.
     skip_bad : int
         So many bad recordings are warned of, more are faults.
+    sample_rate : int, optional
+        Hertz that they should have; None: that of most of them.
     jobs : int
         Processes.
     """
@@ -113,7 +120,7 @@ def check_recordings(
         report.faults += faults
     else:
         report.warnings += [f"{fault} (left out in stage 3)" for fault in faults]
-    report.warnings += _warnings(report)
+    report.warnings += _warnings(report, sample_rate)
     return report
 
 
@@ -124,16 +131,33 @@ REMEDIES = {
 }
 
 
-def _warnings(report: RecordingsReport) -> Iterator[str]:
-    """A line for each kind of oddity, with the first of those that have it."""
-    counts = Counter(oddity for sound in report.sounds for oddity in sound.oddities)
-    for oddity, count in sorted(counts.items()):
-        first = next(sound for sound in report.sounds if oddity in sound.oddities)
-        yield f"{first.utterance.place}: {count} recordings, first this one, {REMEDIES[oddity]}"
+def _warnings(report: RecordingsReport, sample_rate: int | None) -> Iterator[str]:
+    """A line for each kind of oddity, with the places of all that have it."""
+    kinds = sorted({oddity for sound in report.sounds for oddity in sound.oddities})
+    for kind in kinds:
+        odd = [sound for sound in report.sounds if kind in sound.oddities]
+        yield f"{report.path}: {_counted(odd)} {REMEDIES[kind]}"
     rates = Counter(sound.sample_rate for sound in report.sounds if sound.sample_rate)
-    if len(rates) > 1:
-        shown = ", ".join(f"{rate} Hz: {count}" for rate, count in rates.most_common())
-        yield f"{report.path}: several sample rates ({shown}); stage 3 makes them one"
+    wanted = sample_rate or (rates.most_common(1)[0][0] if rates else 0)
+    for rate in sorted(rates.keys() - {wanted}):
+        odd = [sound for sound in report.sounds if sound.sample_rate == rate]
+        yield (
+            f"{report.path}: {_counted(odd)} have {rate} Hz, not {wanted}; stage 3 resamples them"
+            + (", which brings back nothing of what they lack above" if rate < wanted else "")
+        )
+
+
+def _counted(sounds: Sequence[SoundReport]) -> str:
+    """`3 recordings (lines 1-2, 7)`."""
+    numbers = sorted(int(sound.utterance.place.rpartition(":")[2]) for sound in sounds)
+    spans: list[list[int]] = []
+    for number in numbers:
+        if spans and number == spans[-1][1] + 1:
+            spans[-1][1] = number
+        else:
+            spans.append([number, number])
+    shown = ", ".join(f"{a}" if a == b else f"{a}-{b}" for a, b in spans)
+    return f"{len(numbers)} recordings ({'line' if len(numbers) == 1 else 'lines'} {shown})"
 
 
 def check_sounds(utterances: Iterable[Utterance], *, jobs: int = 1) -> Iterator[SoundReport]:

@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from legonn.audio.check import check_samples
+from legonn.audio.rate import parse_rate
 from legonn.audio.recordings import Utterance, read_sound, read_utterances
 from legonn.audio.resampling import resample
 from legonn.audio.states import recording_states
@@ -29,7 +30,7 @@ from legonn.data.folder import read_text, write_text
 from legonn.errors import ConfigError, DataError
 from legonn.tokenizer import file_sha256
 
-__all__ = ["Prepared", "Target", "get_parser", "main", "parse_rate", "prepare_folder", "speed_id"]
+__all__ = ["Prepared", "Target", "get_parser", "main", "prepare_folder", "speed_id"]
 
 SPEEDS = (0.5, 2.0)
 RECORD = "prepared.txt"
@@ -247,18 +248,6 @@ def _write_folder(
         write_text(output / name, copy)
     write_text(output / "utt2num_samples", counts)
     write_text(output / "wav.scp", paths)  # the last: it makes the folder one
-
-
-def parse_rate(text: str) -> int:
-    """`16000`, or ESPnet's `16k`, in hertz."""
-    number = text.lower().removesuffix("k")
-    try:
-        rate = round(float(number) * (1000 if number != text.lower() else 1))
-    except ValueError:
-        rate = 0
-    if not 4000 <= rate <= 48000:
-        raise argparse.ArgumentTypeError(f"{text!r}: give 4000 to 48000 hertz, or 4k to 48k")
-    return rate
 
 
 def get_parser() -> argparse.ArgumentParser:

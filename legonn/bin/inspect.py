@@ -16,7 +16,14 @@ examples:
 """
 
 
-SHAPE = ("layers", "layers_before", "layers_after", "width", "length_ratio")
+SHAPE = (
+    "layers",
+    "layers_before",
+    "layers_after",
+    "width",
+    "length_ratio",
+    "positions_per_token",
+)
 
 
 def get_parser() -> argparse.ArgumentParser:

@@ -6,6 +6,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 
+from legonn.audio.rate import parse_rate
 from legonn.errors import DataError
 
 __all__ = ["get_parser", "main"]
@@ -37,6 +38,11 @@ def get_parser() -> argparse.ArgumentParser:
         metavar="N",
         help="only warn of up to N recordings of a folder that can't be used (default: %(default)s)",
     )
+    parser.add_argument(
+        "--fs",
+        type=parse_rate,
+        help="hertz that recordings should have, or 16k (default: what most of them have)",
+    )
     parser.add_argument("--nj", type=int, default=1, help="processes that read recordings")
     return parser
 
@@ -53,6 +59,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             max_length=args.max_length,
             allow_pipes=args.allow_pipes,
             skip_bad=args.skip_bad,
+            sample_rate=args.fs,
             jobs=args.nj,
         )
         for folder in args.folders

@@ -80,6 +80,7 @@ def check_folder(
     max_length: int = 1000,
     allow_pipes: bool = False,
     skip_bad: int = 0,
+    sample_rate: int | None = None,
     jobs: int = 1,
 ) -> FolderReport:
     """Check a data folder's texts, its `utt2spk` and its recordings, each alone and against one another.
@@ -96,6 +97,8 @@ def check_folder(
         Run the commands in `wav.scp`.
     skip_bad : int
         So many bad recordings are warned of, more are faults.
+    sample_rate : int, optional
+        Hertz that recordings should have; None: that of most of them.
     jobs : int
         Processes that read recordings.
     """
@@ -116,7 +119,13 @@ def check_folder(
         from legonn.audio.check import check_recordings
 
         reports.append(
-            check_recordings(folder, allow_pipes=allow_pipes, skip_bad=skip_bad, jobs=jobs)
+            check_recordings(
+                folder,
+                allow_pipes=allow_pipes,
+                skip_bad=skip_bad,
+                sample_rate=sample_rate,
+                jobs=jobs,
+            )
         )
     return FolderReport(folder, tuple(reports), tuple(_differences(reports)))
 

@@ -51,13 +51,13 @@ def _ratios(chain: Chain) -> Iterator[float]:
     """Of the length controllers, in their order."""
     encoder = chain.encoder
     if encoder.length_control is not None:
-        yield encoder.length_control.ratio
+        yield encoder.length_control.most
     elif hasattr(encoder, "length_ratio"):  # imagined
         yield float(encoder.length_ratio)
     for bridge in chain.bridges:
         assert isinstance(bridge, Bridge)
         if bridge.length_control is not None:
-            yield bridge.length_control.ratio
+            yield bridge.length_control.most
 
 
 def batches(

@@ -111,9 +111,30 @@ def test_a_folder_tells_all_at_once_in_order(tmp_path: Path) -> None:
         assert what in fault
     assert len(report.ids) == len(names)
     stereo, rates = report.warnings
-    assert "1 recordings, first this one, have several channels" in stereo
-    assert "several sample rates" in rates
-    assert "8000 Hz: 1" in rates
+    assert (
+        f"{tmp_path / 'wav.scp'}: 1 recordings (line {list(BAD).index('inverted.wav') + 1}) have several channels"
+        in stereo
+    )
+    assert f"(line {len(names)}) have 8000 Hz, not 16000; stage 3 resamples them" in rates
+
+
+def test_all_places_of_an_oddity_are_told(tmp_path: Path) -> None:
+    write(tmp_path / "mono.wav", noise(1))
+    write(tmp_path / "two.wav", np.stack([noise(1), noise(1)], axis=1))
+    names = ["two", "two", "mono", "two", "two", "two", "mono", "two"]
+    (tmp_path / "wav.scp").write_text("".join(f"u{i} {n}.wav\n" for i, n in enumerate(names)))
+    (warning,) = check_recordings(tmp_path).warnings
+    assert "6 recordings (lines 1-2, 4-6, 8) have several channels" in warning
+
+
+def test_a_folder_at_another_rate_than_wanted(tmp_path: Path) -> None:
+    for i in range(2):
+        soundfile.write(tmp_path / f"{i}.wav", noise(1)[:8000], 8000)
+    (tmp_path / "wav.scp").write_text("a 0.wav\nb 1.wav\n")
+    assert check_recordings(tmp_path).warnings == []
+    (warning,) = check_recordings(tmp_path, sample_rate=16000).warnings
+    assert "2 recordings (lines 1-2) have 8000 Hz, not 16000" in warning
+    assert "which brings back nothing of what they lack above" in warning
 
 
 def test_an_id_twice_hides_nothing_else(tmp_path: Path) -> None:

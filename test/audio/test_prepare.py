@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +16,6 @@ from legonn.audio.prepare import (
     Target,
     change_speed,
     main,
-    parse_rate,
     prepare_folder,
     speed_id,
 )
@@ -245,13 +243,6 @@ def test_ids_must_agree(source: Path, tmp_path: Path) -> None:
 def test_illegal_targets(options: dict[str, object], message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         Target(**options)  # type: ignore[arg-type]
-
-
-def test_rates_as_espnet_writes_them() -> None:
-    assert [parse_rate(text) for text in ("16k", "16000", "22.05K")] == [16000, 16000, 22050]
-    for text in ("16", "k", "fast", "96k"):
-        with pytest.raises(argparse.ArgumentTypeError, match="give 4000 to 48000 hertz"):
-            parse_rate(text)
 
 
 def test_the_command_says_what_it_made(

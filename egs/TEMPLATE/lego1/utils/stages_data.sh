@@ -38,7 +38,7 @@ check_data() {
     # shellcheck disable=SC2046
     once "data/.checked.${one_speed:-${train_set}}" "${key}" \
         "${python}" -m legonn.bin.validate "${folders[@]}" --files "${tgt_file}" --nj "${nj}" \
-        --skip_bad "${skip_bad}" $(pipes)
+        --fs "${fs}" --skip_bad "${skip_bad}" $(pipes)
 }
 
 pipes() { # whether commands of a wav.scp may run

@@ -1,0 +1,175 @@
+"""Speech that is made, and speech that is read: against real time, and against the training step that waits for it.
+
+    python tools/bench_audio.py --output tools/benchmarks.json
+
+Speaks numbers in words with `legonn synthesize`'s own parts in one process, plain and with noise and rooms: seconds of
+speech a second. Then reads these recordings as training does, FLAC through ESPnet's data set in the main process, in
+turn with training steps on the same batches, by the model of bench_train.py: seconds a batch of each.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import random
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from bench_train import Runner, make_batches
+from benchmark_rows import add_rows, origin
+
+SENTENCES = 16  # a batch
+MANNERS: dict[str, dict[str, Any]] = {
+    "synthesize": {},
+    "synthesize with noise and rooms": {"snr": (5.0, 20.0), "reverb": (0.2, 0.6)},
+}
+
+
+def get_parser() -> argparse.ArgumentParser:
+    """Arguments of the benchmark."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
+    parser.add_argument("--rounds", type=int, default=5, help="the median counts")
+    parser.add_argument("--batches", type=int, default=8, help=f"of {SENTENCES}, a round")
+    parser.add_argument("--num_threads", type=int, default=2, help="of training")
+    parser.add_argument("--output", type=Path, help="benchmarks.json to add the figures to")
+    return parser
+
+
+def write_texts(path: Path, count: int) -> None:
+    """Numbers in words, one a line."""
+    from legonn.data.folder import numbered_ids, write_text
+    from legonn.data.numbers import draw_items, say
+
+    items = draw_items(count, largest=99999, taboo=set(), random_state=random.Random(1))
+    said = [say(item, "en") for item in items]
+    write_text(path, dict(zip(numbered_ids("n", len(said)), said, strict=True)))
+
+
+def speak(text: Path, output: Path, name: str) -> float:
+    """Seconds of speech a second, of one process."""
+    from legonn.audio.corpus import Manner, synthesize_corpus
+
+    start = time.perf_counter()
+    recordings = synthesize_corpus(text, output, Manner(**MANNERS[name]))
+    return sum(one.seconds for one in recordings) / (time.perf_counter() - start)
+
+
+class Reader:
+    """The recordings of a folder, in batches of similar length, through ESPnet's data set."""
+
+    def __init__(self, folder: Path) -> None:
+        from espnet2.train.collate_fn import CommonCollateFn
+        from espnet2.train.dataset import ESPnetDataset
+
+        from legonn.data.folder import read_text
+
+        self.data = ESPnetDataset(
+            [(str(folder / "wav.scp"), "speech", "sound")], preprocess=None, float_dtype="float32"
+        )
+        self.collate = CommonCollateFn()
+        paths = read_text(folder / "wav.scp")
+        ids = sorted(paths, key=lambda utt_id: Path(paths[utt_id]).stat().st_size)
+        self.batches = [ids[i : i + SENTENCES] for i in range(0, len(ids), SENTENCES)]
+
+    def read(self) -> list[tuple[list[str], dict[str, Any]]]:
+        """All batches, as a training's iterator gives them, but for their tokens."""
+        return [self.collate([self.data[utt_id] for utt_id in ids]) for ids in self.batches]
+
+
+def with_tokens(batches: Sequence[tuple[list[str], dict[str, Any]]]) -> list[Any]:
+    """The same batches with random tokens: the work does not depend on which."""
+    tokens = make_batches(len(batches), SENTENCES, "asr")
+    return [
+        (ids, {**said, **{name: values for name, values in batch.items() if "text" in name}})
+        for (ids, said), (_, batch) in zip(batches, tokens, strict=True)
+    ]
+
+
+def measure(args: argparse.Namespace, folder: Path) -> dict[str, list[float]]:
+    """Figures by name, one a round."""
+    text = folder / "text.tc.en"
+    write_texts(text, args.batches * SENTENCES)
+    found: dict[str, list[float]] = {name: [] for name in (*MANNERS, "reading", "step")}
+    for i in range(args.rounds):
+        for name in MANNERS:
+            found[name].append(speak(text, folder / name / str(i), name))
+    reader, runner = Reader(folder / "synthesize" / "0"), Runner("lego", "auto", "asr")
+    runner.round(with_tokens(reader.read())[:2])  # warm-up
+    for _ in range(args.rounds):
+        start = time.perf_counter()
+        batches = reader.read()
+        found["reading"].append((time.perf_counter() - start) / len(batches))
+        found["step"].append(runner.round(with_tokens(batches)) / len(batches))
+    return found
+
+
+def rows(args: argparse.Namespace, found: dict[str, list[float]]) -> list[dict[str, Any]]:
+    """One object a figure."""
+    common = {
+        "bench": "audio",
+        "shape": f"{args.batches * SENTENCES} numbers in words, flac",
+        **origin(),
+    }
+    made = [
+        _row(
+            {**common, "peer": "real time", "system": name, "metric": "seconds of speech a second"},
+            found[name],
+            [1.0] * args.rounds,
+        )
+        for name in MANNERS
+    ]
+    common["shape"] = f"batches of {SENTENCES} such recordings, {args.num_threads} threads"
+    read = _row(
+        {
+            **common,
+            "peer": "a training step on it",
+            "system": "reading a batch",
+            "metric": "milliseconds",
+        },
+        [1000 * seconds for seconds in found["reading"]],
+        [1000 * seconds for seconds in found["step"]],
+    )
+    return [*made, read]
+
+
+def _row(row: dict[str, Any], values: Sequence[float], peers: Sequence[float]) -> dict[str, Any]:
+    paired = [value / peer for value, peer in zip(values, peers, strict=True)]
+    return {
+        **row,
+        "value": round(statistics.median(values), 1),
+        "peer_value": round(statistics.median(peers), 1),
+        "ratio": round(statistics.median(paired), 3),
+        "ratio_low": round(min(paired), 3),
+        "ratio_high": round(max(paired), 3),
+    }
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Measure, print, and note."""
+    args = get_parser().parse_args(argv)
+    os.environ["OMP_NUM_THREADS"] = str(args.num_threads)
+    import torch
+
+    from legonn.allocator import keep_freed_memory
+
+    keep_freed_memory()
+    torch.set_num_threads(args.num_threads)
+    with tempfile.TemporaryDirectory() as name:
+        made = rows(args, measure(args, Path(name)))
+    for row in made:
+        print(
+            f"{row['system']:32} {row['metric']:26} {row['value']:>8} peer {row['peer_value']:>8} ratio {row['ratio']}"
+        )
+    add_rows(args.output, made)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
