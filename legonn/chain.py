@@ -21,6 +21,7 @@ from legonn.imagined import ImaginedEncoder, Passed
 from legonn.ingestor import Ingestor
 from legonn.interface import Marginals, feasible
 from legonn.language_model import LanguageModel
+from legonn.length_control import TokenCounter
 from legonn.precision import autocast, resolve_precision
 
 __all__ = ["Chain", "Encoded"]
@@ -120,6 +121,12 @@ class Chain(AbsESPnetModel):
             if isinstance(module, nn.modules.batchnorm._BatchNorm) and module.affine:
                 module.train(mode and module.weight.requires_grad)
         return self
+
+    @property
+    def counter(self) -> TokenCounter | None:
+        """What finds how many positions the encoder gives, where its length controller has it."""
+        control = self.encoder.length_control
+        return None if control is None else control.counter
 
     def members(self) -> list[Chain]:
         """The chains whose decoders score together: this one, and of an ensemble the others."""
@@ -223,14 +230,12 @@ class Chain(AbsESPnetModel):
         self, source: Tensor, lengths: Tensor
     ) -> tuple[Encoded, Marginals | None, Tensor | None]:
         """As `encode`; with `early_ctc` what the head makes of the states before the length controller; its count."""
-        control = self.encoder.length_control
-        counter = None if control is None else control.counter
-        if not self.early_ctc and counter is None:
+        if not self.early_ctc and self.counter is None:
             return self.encode(source, lengths), None, None
         assert isinstance(self.encoder, LegoEncoder) and self.head is not None
         states, sizes = self.encoder.hear(source, lengths)
         early = self.head(self.encoder.norm(states), sizes) if self.early_ctc else None
-        counted = None if counter is None else counter(states, sizes)
+        counted = None if self.counter is None else self.counter(states, sizes)
         return self._read(*self.encoder.answer(states, sizes)), early, counted
 
     def _predict(self, encoded: Encoded, text: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:

@@ -42,6 +42,11 @@ def check_training(args: argparse.Namespace, chain: Chain) -> None:
     for name in ("batch_size", "batch_bins", "accum_grad"):
         if getattr(args, name) < 1:
             raise ConfigError(f"--{name} is {getattr(args, name)}; it must be at least 1")
+    if args.use_deepspeed:
+        raise ConfigError(
+            "--use_deepspeed: its checkpoints are of another kind than modules are packed from; several "
+            "GPUs are for --multiprocessing_distributed true, with --ngpu"
+        )
     _check_optimisation(args)
     if args.lr_factors:
         parameter_groups(chain, args.lr_factors, 1.0)
@@ -60,6 +65,10 @@ def _check_losses(args: argparse.Namespace) -> None:
 def _check_criteria(args: argparse.Namespace, chain: Chain) -> None:
     """ESPnet ignores a criterion that nothing reports, and would keep no best checkpoint."""
     reported = ["loss", "loss_ce", "acc"]
+    if chain.early_ctc:
+        reported.append("loss_early_ctc")
+    if chain.counter is not None:
+        reported.append("loss_length")
     for name in chain.interface_targets():
         suffix = "" if name == "text" else f"_{name}"
         reported += [f"loss_ctc{suffix}", f"infeasible{suffix}"]

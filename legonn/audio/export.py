@@ -68,7 +68,8 @@ def export_folder(
     utterances = read_utterances(source, allow_pipes=allow_pipes)
     unfinished = output.with_name(f".{output.name}.{os.getpid()}")
     try:
-        places, faults = {}, []
+        places: dict[str, str] = {}
+        faults: list[str] = []
         left = iter(utterances.values())
         for number in range(0, len(utterances), ARCHIVE):
             name = Path("wav") / f"{number // ARCHIVE:03d}.ark"

@@ -63,11 +63,14 @@ def decoding_options(args: argparse.Namespace) -> DecodingOptions:
     Raises
     ------
     ConfigError
-        As `DecodingOptions.load`.
+        As `DecodingOptions.load`; for a weight of a language model that isn't named.
     """
     names = [field.name for field in dataclasses.fields(DecodingOptions)]
     given = {name: getattr(args, name) for name in names if getattr(args, name) is not None}
-    return DecodingOptions.load(args.config, given)
+    options = DecodingOptions.load(args.config, given)
+    if "lm_weight" in given and getattr(args, "lm", None) is None:
+        raise ConfigError("--lm_weight is of a language model: name it with --lm EXP")
+    return options
 
 
 def prepare_device(args: argparse.Namespace) -> None:

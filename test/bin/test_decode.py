@@ -396,6 +396,7 @@ def test_help_imports_nothing_heavy() -> None:
         (["--ensemble", "absent"], "absent is no experiment: it has no config.yaml"),
         (["--lm", "absent"], "absent is no experiment: it has no config.yaml"),
         (["--lm_weight", "-1"], "lm_weight is -1.0; it must be at least 0"),
+        (["--lm_weight", "0.5"], "--lm_weight is of a language model: name it with --lm EXP"),
         (
             ["--ensemble_weights", "1", "2"],
             "ensemble_weights has 2 numbers, and decoders that score are 1",
