@@ -222,7 +222,8 @@ class SpeechEncoderConfig(LayerConfig):
     length_ratio : float
         K / T, T being the states that subsampling leaves: 25 a second.
     positions_per_token : float
-        In place of that, so many for each token that the encoder expects; 0: no. See `LengthController`.
+        In place of that, so many for each token that the encoder counts; 0: no. `length_ratio` is what training begins
+        with, which stage 10 checks, and half of the most that there may be. See `LengthController`.
     length_query : str
         One of `legonn.length_control.QUERIES`, see `LengthController`.
     sample_rate, mels, channels, normalisation, spec_augment, time_warp
@@ -654,6 +655,16 @@ def build_encoder(
             "early_ctc is for speech, with a head (--system lego or hybrid): a text has too few states for CTC "
             "before the length controller"
         )
+    if getattr(encoder, "positions_per_token", 0.0):
+        if not length_control:
+            raise ConfigError(
+                "positions_per_token is of a length controller, which only --system lego has"
+            )
+        if losses.ctc_consistency:
+            raise ConfigError(
+                "ctc_consistency compares positions, and with positions_per_token two passes have not the same number "
+                "of them: leave one of the two out"
+            )
     return (
         encoder.build(vocabulary=source_size, length_control=length_control),
         encoder.head(source_size=source_size, vocabulary=vocabulary, target=losses.encoder_target)

@@ -21,6 +21,7 @@ from torch.nn import functional
 from legonn.errors import ConfigError
 from legonn.language_model import LanguageModel
 from legonn.layers import FeedForward, Linear
+from legonn.length_control import TokenCounter
 
 __all__ = ["Bf16Linear", "Int8Linear", "converted"]
 
@@ -109,8 +110,8 @@ CONVERTED: dict[str, type[Int8Linear] | type[Bf16Linear]] = {"int8": Int8Linear,
 
 
 def converted(network: M, precision: str) -> M:
-    """A copy for a CPU whose linear layers are of `precision`; embeddings, convolutions, norms, and a language model
-    stay as they are.
+    """A copy for a CPU whose linear layers are of `precision`; embeddings, convolutions, norms, a language model, and
+    what counts tokens stay as they are.
 
     Raises
     ------
@@ -123,7 +124,8 @@ def converted(network: M, precision: str) -> M:
             f"precision {precision} is for CPUs, and the system is on {device}: give bf16, or leave --ngpu out"
         )
     network = copy.deepcopy(network)
-    kept = {m for lm in network.modules() if isinstance(lm, LanguageModel) for m in lm.modules()}
+    whole = [m for m in network.modules() if isinstance(m, (LanguageModel, TokenCounter))]
+    kept = {inner for module in whole for inner in module.modules()}
     for module in [module for module in network.modules() if module not in kept]:
         for name, child in module.named_children():
             # Other classes may be read by their weights, such as those inside nn.MultiheadAttention.

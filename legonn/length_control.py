@@ -39,7 +39,9 @@ class TokenCounter(nn.Module):
         super().__init__()
         self.linear = nn.Linear(width, 1)
         nn.init.zeros_(self.linear.weight)
-        nn.init.constant_(self.linear.bias, math.log(math.expm1(density)))
+        density = max(density, 1e-6)  # below, no count would ever come back from 0
+        inverse = density + math.log(-math.expm1(-density))  # of softplus
+        nn.init.constant_(self.linear.bias, inverse)
 
     def forward(self, x: Tensor, lengths: Tensor) -> Tensor:
         """(B, T, D), (B,) -> tokens, a real number each, (B,)."""

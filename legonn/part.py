@@ -141,6 +141,8 @@ class Part:
     def with_length_ratio(self, ratio: float) -> Part:
         """This encoder giving `ratio` positions for each of its inputs; its layers are shared, not copied.
 
+        Where it counts tokens, as many more for each of them as `ratio` is more than its own.
+
         Raises
         ------
         ConfigError
@@ -157,6 +159,12 @@ class Part:
         options = {**self.config.get("encoder_conf", {}), "length_ratio": ratio}
         if control.positions_per_token:
             count = control.positions_per_token * ratio / control.ratio
+            if count < 1:
+                least = control.ratio / control.positions_per_token
+                raise ConfigError(
+                    f"length_ratio {ratio:g} would leave {count:.2f} positions for each token that {self.name} counts: "
+                    f"give {least:.3g} or more"
+                )
             check_positions_per_token(count)
             control.positions_per_token = options["positions_per_token"] = count
         control.ratio = ratio

@@ -521,6 +521,9 @@ def _positions_per_token(args: argparse.Namespace) -> tuple[float, float, float]
         shapes[source], shapes["text_shape"], ratio, sound=sound_of(vars(args))
     )
     spread = getattr(encoder, "spread", 1.0)  # an imagined encoder draws it
-    # A count of tokens begins with the ratio's positions, which the decoder then has seen as well.
-    middle = getattr(encoder, "positions_per_token", 0.0) or middle
+    # Where tokens are counted training begins with the ratio's positions. Behind a bridge, or of other tokens, it isn't
+    # known how many they become.
+    counted = getattr(encoder, "positions_per_token", 0.0)
+    if counted and not bridges:
+        middle = counted
     return min(low / spread, middle), middle, max(high * spread, middle)

@@ -11,7 +11,7 @@ import torch
 
 from legonn.data.lengths import positions
 from legonn.layers import sinusoids
-from legonn.length_control import QUERIES, LengthController, output_lengths
+from legonn.length_control import QUERIES, LengthController, TokenCounter, output_lengths
 
 RATIOS = ("0.05", "0.1", "0.25", "1/3", "0.5", "1", "1.1", "1.5", "2", "2.2", "3", "3.3", "4.7")
 GRID = torch.arange(1, 400)
@@ -164,6 +164,12 @@ def test_before_it_has_learned_a_counter_gives_the_ratios_positions(ratio: float
     found, _ = control(ratio, "states", 2.5).positions(torch.randn(59, 59, 8), lengths)
     more = found - output_lengths(lengths, ratio)
     assert set(more.tolist()) <= {0, 1}  # rounding in 32 bits may add one
+
+
+@pytest.mark.parametrize("density", [5e-324, 1e-6, 0.2, 3.0, 1000.0])
+def test_any_density_can_be_begun_with(density: float) -> None:
+    counted = TokenCounter(width=8, density=density)(torch.randn(1, 10, 8), torch.tensor([10]))
+    assert counted.item() == pytest.approx(10 * max(density, 1e-6), rel=1e-5)
 
 
 def test_counted_tokens_have_their_positions() -> None:

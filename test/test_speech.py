@@ -14,6 +14,7 @@ from torch import Tensor
 from legonn.audio.source import Sound
 from legonn.errors import ConfigError, DataError
 from legonn.factory import LayerConfig, build_chain
+from legonn.inference_linear import converted
 from legonn.interface import Interface
 from legonn.module import read_module, write_module
 from legonn.part import Part, networks, stored
@@ -216,6 +217,32 @@ def test_by_how_many_tokens_a_count_is_wrong_is_a_loss(early: float) -> None:
     assert [name for name, p in chain.named_parameters() if p.grad is None] == []
 
 
+@pytest.mark.parametrize("precision", ["bf16", "int8"])
+def test_a_count_is_as_fine_in_all_precisions(precision: str) -> None:
+    chain = counting_chain().eval()
+    counter = chain.encoder.length_control.counter
+    torch.nn.init.normal_(counter.linear.weight)
+    states, sizes = torch.randn(3, 200, 16), torch.tensor([200, 150, 90])
+    coarse = converted(chain, precision)
+    assert not isinstance(coarse.encoder.before.blocks[0].output, torch.nn.Linear)
+    found = coarse.encoder.length_control.counter(states, sizes)
+    assert torch.equal(found, counter(states, sizes))
+
+
+@pytest.mark.parametrize(
+    ("config", "message"),
+    [
+        ({"system": "hybrid"}, "is of a length controller, which only --system lego has"),
+        ({"system": "attention"}, "is of a length controller, which only --system lego has"),
+        ({"chain_conf": {"ctc_consistency": 0.5}}, "leave one of the two out"),
+    ],
+)
+def test_what_counting_does_not_go_with(config: dict[str, Any], message: str) -> None:
+    counting = {"encoder": "speech", "encoder_conf": {**WIDE, "positions_per_token": 2.0}}
+    with pytest.raises(ConfigError, match=message):
+        build_chain({**counting, **config}, source_size=0, target_size=9)
+
+
 def test_a_module_that_counts_is_read_as_it_was(tmp_path: Path) -> None:
     part = untrained("speech", positions_per_token=2.0)
     again: Any = read_module(write_module(part, tmp_path / "module"))
@@ -225,7 +252,8 @@ def test_a_module_that_counts_is_read_as_it_was(tmp_path: Path) -> None:
     assert faster.network["encoder"].length_control.positions_per_token == pytest.approx(4.0)
     assert faster.config["encoder_conf"]["positions_per_token"] == pytest.approx(4.0)
     with pytest.raises(
-        ConfigError, match="positions_per_token is 0.8; it must be between 1 and 100"
+        ConfigError,
+        match="length_ratio 0.16 would leave 0.80 positions for each token that .* give 0.2 or more",
     ):
         again.with_length_ratio(0.16)
 

@@ -2,7 +2,7 @@
 
     python -m legonn.audio.export --input data/val --output data/val_ark
 
-Makes a data folder with the same ids, whose `wav.scp` names places in `wav/<n>.ark`; texts and `utt2spk` are copied.
+Makes a data folder with the same ids, whose `wav.scp` names places in `wav/<n>.ark`; texts and speakers are copied.
 `wav` archives are what Kaldi reads; `flac` ones take half the space, and kaldiio reads them. legonn reads both.
 """
 
@@ -66,6 +66,8 @@ def export_folder(
     if output.exists():
         raise ConfigError(f"{output} is there: give a new folder, or remove it")
     utterances = read_utterances(source, allow_pipes=allow_pipes)
+    names = [*source.glob("text*"), source / "utt2spk", source / "utt2group"]
+    columns = {path.name: read_text(path) for path in names if path.is_file()}
     unfinished = output.with_name(f".{output.name}.{os.getpid()}")
     try:
         places: dict[str, str] = {}
@@ -84,8 +86,8 @@ def export_folder(
                 f"{len(faults)} recordings of {source} can't be read; `legonn validate` tells more:",
                 faults,
             )
-        for path in sorted({*source.glob("text*"), *source.glob("utt2spk")}):
-            write_text(unfinished / path.name, read_text(path))
+        for text, column in columns.items():
+            write_text(unfinished / text, column)
         write_text(unfinished / "wav.scp", places)
         unfinished.rename(output)
     finally:

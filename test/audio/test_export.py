@@ -29,6 +29,8 @@ def folder(tmp_path: Path) -> Path:
     (folder / "wav.scp").write_text("a a.wav\nb b.flac\n")
     (folder / "text.tc.en").write_text("a one\nb two\n")
     (folder / "utt2spk").write_text("a s\nb s\n")
+    (folder / "utt2group").write_text("a child\nb adult\n")
+    (folder / "text_old").mkdir()
     return folder
 
 
@@ -46,7 +48,7 @@ def test_kaldiio_reads_what_was_exported(
         assert rate == RATE and samples.shape == wanted.shape
         scale = 1 if samples.dtype == np.int16 else 32768
         assert np.array_equal(samples * scale, wanted)
-    for name in ("text.tc.en", "utt2spk"):
+    for name in ("text.tc.en", "utt2spk", "utt2group"):
         assert (output / name).read_text() == (folder / name).read_text()
 
 

@@ -56,15 +56,17 @@ def test_positions_of_an_ensemble_are_those_of_all_members(
     assert positions(Ensemble(few, [many, many]), [3, 5]) == [3 + 9 + 9, 5 + 15 + 15]
 
 
-def test_positions_of_sound_are_of_states() -> None:
+@pytest.mark.parametrize(("options", "most"), [({}, 1), ({"positions_per_token": 2.0}, 2)])
+def test_positions_of_sound_are_of_states(options: dict[str, float], most: int) -> None:
+    """Where tokens are counted there may be twice the ratio's."""
     part = {"width": 16, "heads": 2, "feedforward": 32}
-    config = {"encoder": "speech", "encoder_conf": {**part, "length_ratio": 0.5}}
+    config = {"encoder": "speech", "encoder_conf": {**part, "length_ratio": 1.0, **options}}
     chain = build_chain(
         {**config, "decoder_conf": {**part, "layers": 1}}, source_size=0, target_size=7
     ).eval()
     samples = [16000, 48000]
     states, counts = chain.encoder.hear(torch.zeros(2, 48000), torch.tensor(samples))
-    assert positions(chain, samples) == counts.tolist()
+    assert positions(chain, samples) == (most * counts).tolist()
     assert states.size(1) == max(counts.tolist())
 
 

@@ -51,7 +51,7 @@ compare() { # compare EXPERIMENT SYSTEM NAME CONFIG DECODING ARGS: each seed, th
 hear() { # hear SYSTEM OPTION ...
     local system=$1
     shift
-    LEGONN_COMMAND="cd egs/numbers/lego1 && ./run.sh && ./board.sh --experiments E6" "${template}/lego.sh" \
+    LEGONN_COMMAND="cd egs/numbers/lego1 && ./run.sh && ./board.sh --experiments E6 --seeds '${seeds}'" "${template}/lego.sh" \
         --src_modality speech --expdir "${expdir}" --train_set train_en_1000_speech --valid_set val_en_speech \
         --local_data_opts "--spoken true --src_lang en --tgt_lang en --train_pairs 1000 --heldout_pairs 300 --largest 99999" \
         --test_sets test_en_speech --src_lang en --tgt_lang en --token_type bpe --bpemode bpe \
@@ -61,15 +61,33 @@ hear() { # hear SYSTEM OPTION ...
 }
 
 listen() { # listen SYSTEM NAME CONFIG: each seed, then with the lent decoder
-    local system=$1 name=${expdir}/$2 config=$3 seed
+    local system=$1 name=${expdir}/$2 config=$3 seed frames
     for seed in ${seeds}; do
+        # Counted positions with the lent decoder are also compared with frames' with it.
+        frames=
+        [ "$2" = frames ] || frames=${expdir}/compose_frames_s${seed}_$(basename "${lender}")/decode
         hear "${system}" --lego_config "${config}" --lego_exp "${name}_s${seed}" --lego_args "--seed ${seed}"
         more_scores="--seed ${seed}" hear "${system}+De-En-decoder" --stage 12 --skip_train true \
             --pretrained_encoder "${name}_s${seed}" --pretrained_decoder "${lender}" \
-            --compare_with "${name}_s${seed}/decode"
+            --compare_with "${name}_s${seed}/decode ${frames}"
     done
 }
 
+for experiment in ${experiments}; do
+    case "${experiment}" in
+        E2 | E3) ;;
+        E6)
+            if [ ! -e "${lender}" ]; then
+                echo "$0: error: E6 lends the decoder of ${lender}, which is missing: ./run.sh comes first, or --lender" >&2
+                exit 2
+            fi
+            ;;
+        *)
+            echo "$0: error: --experiments ${experiment}: there are E2, E3 and E6" >&2
+            exit 2
+            ;;
+    esac
+done
 for experiment in ${experiments}; do
     case "${experiment}" in
         E2)
@@ -80,10 +98,6 @@ for experiment in ${experiments}; do
         E6)
             listen listener,frames frames conf/train_speech.yaml
             listen listener,counted counted conf/tuning/train_counted.yaml
-            ;;
-        *)
-            echo "$0: error: --experiments ${experiment}: there are E2, E3 and E6" >&2
-            exit 2
             ;;
     esac
 done
