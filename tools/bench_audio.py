@@ -2,8 +2,8 @@
 
     python tools/bench_audio.py --output tools/benchmarks.json
 
-Speaks numbers in words with `legonn synthesize`'s own parts in one process, plain and with noise and rooms: seconds of
-speech a second. Then reads these recordings as training does, FLAC through ESPnet's data set in the main process, in
+Speaks numbers in words, some two seconds each, with `legonn synthesize --nj 1`, plain and with noise and rooms: seconds
+of speech a second. Then reads these recordings as training does, FLAC through ESPnet's data set in the main process, in
 turn with training steps on the same batches, by the model of bench_train.py: seconds a batch of each.
 """
 
@@ -13,6 +13,7 @@ import argparse
 import os
 import random
 import statistics
+import subprocess
 import sys
 import tempfile
 import time
@@ -24,9 +25,9 @@ from bench_train import Runner, make_batches
 from benchmark_rows import add_rows, origin
 
 SENTENCES = 16  # a batch
-MANNERS: dict[str, dict[str, Any]] = {
-    "synthesize": {},
-    "synthesize with noise and rooms": {"snr": (5.0, 20.0), "reverb": (0.2, 0.6)},
+MANNERS = {
+    "synthesize": (),
+    "synthesize with noise and rooms": ("--snr", "5", "20", "--reverb", "0.2", "0.6"),
 }
 
 
@@ -53,12 +54,16 @@ def write_texts(path: Path, count: int) -> None:
 
 
 def speak(text: Path, output: Path, name: str) -> float:
-    """Seconds of speech a second, of one process."""
-    from legonn.audio.corpus import Manner, synthesize_corpus
+    """Seconds of speech a second, of the command: a process as large as this one would take longer to divide."""
+    import soundfile
 
+    command = [sys.executable, "-m", "legonn.bin.synthesize", "--nj", "1", *MANNERS[name]]
     start = time.perf_counter()
-    recordings = synthesize_corpus(text, output, Manner(**MANNERS[name]))
-    return sum(one.seconds for one in recordings) / (time.perf_counter() - start)
+    subprocess.run(
+        [*command, "--text", str(text), "--output", str(output)], check=True, capture_output=True
+    )
+    seconds = time.perf_counter() - start
+    return sum(float(soundfile.info(path).duration) for path in output.rglob("*.flac")) / seconds
 
 
 class Reader:
