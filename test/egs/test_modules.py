@@ -37,6 +37,34 @@ def test_two_encoders_share_a_decoder(language: str) -> None:
     assert [hypothesis.text for hypothesis in found] == list(CAPTIONS[language].values())
 
 
+@pytest.mark.parametrize(
+    ("encoder", "decoder", "wanted"),
+    [
+        (
+            "de_en_deep",
+            "de_en",
+            [
+                "Two dogs are playing in the snow.",
+                "A man is riding a bike.",
+                "A little girl is sitting on the beach.",
+                "A boy in a red shirt is throwing a ball.",
+            ],
+        ),
+        ("de_en", "de_en_deep", list(CAPTIONS["de"].values())),
+    ],
+)
+def test_parts_of_two_architectures_are_exchanged(
+    encoder: str, decoder: str, wanted: list[str]
+) -> None:
+    system = System.compose(
+        encoder=MODULES / f"{encoder}_encoder", decoder=MODULES / f"{decoder}_decoder"
+    )
+    found = system.translate(
+        list(CAPTIONS["de"]), mode="joint", ctc_weight=0.4, length_penalty=1.3, beam_size=5
+    )
+    assert [hypothesis.text for hypothesis in found] == wanted
+
+
 def test_a_decoder_reads_the_pieces_that_listeners_write() -> None:
     part = load_part(MODULES / "de_en_pieces_decoder", "decoder")
     assert part.reads is not None
@@ -46,4 +74,4 @@ def test_a_decoder_reads_the_pieces_that_listeners_write() -> None:
 
 def test_they_are_small_enough_for_a_repository() -> None:
     sizes = {path: path.stat().st_size for path in MODULES.rglob("*") if path.is_file()}
-    assert len(sizes) == 24 and max(sizes.values()) < 5 * 2**20
+    assert len(sizes) == 36 and max(sizes.values()) < 5 * 2**20
