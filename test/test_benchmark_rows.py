@@ -49,3 +49,27 @@ def test_a_row_says_how_it_was_measured(rows: ModuleType, monkeypatch: pytest.Mo
     assert found["command"] == "python tools/bench_module.py --rounds 1"
     assert found["versions"]["torch"] == torch.__version__.split("+")[0]
     assert list(found) == ["command", "revision", "versions", "processor"]
+
+
+def test_rows_are_printed_with_their_peer(
+    rows: ModuleType, capsys: pytest.CaptureFixture[str]
+) -> None:
+    found = {
+        "system": "legonn",
+        "metric": "seconds to load",
+        "value": 0.5,
+        "peer": "torch.load",
+        "peer_value": 2.0,
+    }
+    ratios = {"ratio": 0.25, "ratio_low": 0.2, "ratio_high": 0.3}
+    rows.print_rows([found | ratios, found | {"ratio": 4.0}])
+    first, second = (line.split("  ") for line in capsys.readouterr().out.splitlines())
+    assert [x.strip() for x in first if x] == [
+        "legonn",
+        "seconds to load",
+        "0.5",
+        "torch.load 2.0",
+        "ratio 0.25",
+        "(0.2 to 0.3)",
+    ]
+    assert [x.strip() for x in second if x][-1] == "ratio 4.0"

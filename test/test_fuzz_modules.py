@@ -10,6 +10,7 @@ from types import ModuleType
 
 import pytest
 
+from legonn.audio.source import Sound
 from legonn.errors import ConfigError
 from legonn.module import DESCRIPTION, read_description, read_module
 from legonn.part import Part
@@ -38,12 +39,19 @@ def test_mutated_modules_are_equal_or_refused(
     assert memory.startswith("memory: ")
 
 
-def test_the_modules_are_an_encoder_and_two_decoders(fuzz: ModuleType, tmp_path: Path) -> None:
-    paths = fuzz.make_modules(tmp_path / "originals")
-    found = [(part.kind, part.target.token_type) for part in map(read_module, paths)]
-    assert found == [("decoder", "char"), ("decoder", "bpe"), ("encoder", "char")]
-    codec = read_module(paths[2]).source
+def test_the_modules_are_two_decoders_and_two_encoders(fuzz: ModuleType, tmp_path: Path) -> None:
+    parts = [read_module(path) for path in fuzz.make_modules(tmp_path / "originals")]
+    found = [(part.kind, part.target.token_type) for part in parts]
+    assert found == [
+        ("decoder", "char"),
+        ("decoder", "bpe"),
+        ("encoder", "char"),
+        ("encoder", "char"),
+    ]
+    codec = parts[2].source
     assert isinstance(codec, TextCodec) and codec.decode(codec.encode("two five")) == "two five"
+    assert parts[3].source == Sound(8000)
+    assert any("counter" in name for name in parts[3].weights())
 
 
 def test_text_that_no_dumper_writes_is_sealed(fuzz: ModuleType, tmp_path: Path) -> None:
@@ -81,12 +89,17 @@ def crash(path: Path) -> Part:
 
 
 def differ(path: Path) -> Part:
-    part = read_module(path.with_name("originals") / "decoder_char")
+    part = read_module(path.with_name("originals") / "decoder_of_letters")
     next(iter(part.weights().values())).add_(1.0)
     return part
 
 
-def hang(path: Path) -> Part:
+def spin(path: Path) -> Part:
+    while True:
+        read_module(path.with_name("originals") / "decoder_of_letters")
+
+
+def wait(path: Path) -> Part:
     time.sleep(20)
     return read_module(path)
 
@@ -96,7 +109,8 @@ def hang(path: Path) -> Part:
     [
         (crash, "case 0 (seed 0, folder): RuntimeError: boom case"),
         (differ, "case 0 (seed 0, folder): AssertionError: loaded, and differs from the original"),
-        (hang, "case 0 (seed 0, folder): Timeout: took too long"),
+        (spin, "case 0 (seed 0, folder): Timeout: took too long"),
+        (wait, "case 0 (seed 0, folder): Timeout: took too long"),
     ],
 )
 def test_what_it_looks_for_is_noticed(
@@ -110,5 +124,6 @@ def test_what_it_looks_for_is_noticed(
         return read_module(path) if path.parent.name == "originals" else reader(path)
 
     monkeypatch.setattr("legonn.module.read_module", read)
+    monkeypatch.setattr(fuzz, "PATIENCE", 2)
     assert fuzz.main(["--cases", "4", "--seconds", "1"]) == 1
     assert message in capsys.readouterr().out

@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from bench_train import Runner, make_batches
-from benchmark_rows import add_rows, origin
+from benchmark_rows import add_rows, origin, print_rows
 
 SENTENCES = 16  # a batch
 MANNERS = {
@@ -168,10 +168,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     torch.set_num_threads(args.num_threads)
     with tempfile.TemporaryDirectory() as name:
         made = rows(args, measure(args, Path(name)))
-    for row in made:
-        print(
-            f"{row['system']:32} {row['metric']:26} {row['value']:>8} peer {row['peer_value']:>8} ratio {row['ratio']}"
-        )
+    print_rows(made)
     add_rows(args.output, made)
     return 0
 

@@ -24,7 +24,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from benchmark_rows import add_rows, origin
+from benchmark_rows import add_rows, origin, print_rows
 
 PRE_BEAM_RATIO = 1.5  # ESPnet's
 EXACT_RATIO = (
@@ -351,10 +351,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         theirs = partial(Peer(system.chain, args).decode, partial(encode_line, system))
         what = f"{len(inputs)} captions"
     found = rows(measure(ours, theirs, inputs, args), len(inputs), what, args)
-    for row in found:
-        print(
-            f"{row['metric']:22} {row['value']:>9} peer {row['peer_value']:>9} ratio {row['ratio']}"
-        )
+    print_rows(found)
     add_rows(args.output, found)
     return 0
 

@@ -26,7 +26,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from benchmark_rows import add_rows, origin
+from benchmark_rows import add_rows, origin, print_rows
 
 BASE = {"width": 512, "heads": 8, "feedforward": 2048}
 BASE_VOCABULARY = 32000
@@ -421,10 +421,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             f"{name:20} {len(sources) / sum(seconds[name]):8.1f} sentences/s, {same} of {len(sources)} as {OURS[0]}"
         )
     found = rows(seconds, shape, len(sources))
-    for row in found:
-        print(
-            f"{row['system']:12} by {row['peer']:18} {row['ratio']:>6} ({row['ratio_low']} to {row['ratio_high']})"
-        )
+    print_rows(found)
     add_rows(args.output, found)
     return 0
 

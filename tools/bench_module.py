@@ -19,7 +19,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmark_rows import add_rows, origin
+from benchmark_rows import add_rows, origin, print_rows
 
 WIDTH, HEADS, HIDDEN, LAYERS, VOCABULARY = 192, 4, 768, 5, 2000
 CONFIG = {
@@ -178,10 +178,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         size = prepare(Path(name))
         memory = {system: memory_of(system, Path(name)) for system in SYSTEMS}
         found = rows(measure(Path(name), args.rounds), memory, size)
-    for row in found:
-        print(
-            f"{row['metric']:30} {row['value']:>8} peer {row['peer_value']:>8} ratio {row['ratio']}"
-        )
+    print_rows(found)
     add_rows(args.output, found)
     return 0
 

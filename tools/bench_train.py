@@ -23,7 +23,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmark_rows import add_rows, origin
+from benchmark_rows import add_rows, origin, print_rows
 
 WIDTH, HEADS, HIDDEN, VOCABULARY = 160, 4, 640, 2000
 LAYERS = {"encoder": 6, "decoder": 3}
@@ -297,10 +297,7 @@ def main() -> int:
         return 0
     memory = {system: peak_memory(system, args) for system in SYSTEMS[args.task]}
     found = rows(args, measure(args), memory)
-    for row in found:
-        print(
-            f"{row['system']:10} {row['metric']:30} {row['value']:>9} peer {row['peer_value']:>9} ratio {row['ratio']}"
-        )
+    print_rows(found)
     add_rows(args.output, found)
     return 0
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-__all__ = ["add_rows", "origin"]
+__all__ = ["add_rows", "origin", "print_rows"]
 
 
 def origin(*packages: str) -> dict[str, Any]:
@@ -26,6 +26,21 @@ def origin(*packages: str) -> dict[str, Any]:
         "versions": versions([*PACKAGES, *packages]),
         "processor": torch.backends.cpu.get_cpu_capability(),
     }
+
+
+def print_rows(found: Sequence[Mapping[str, Any]]) -> None:
+    """One line for each row: what was measured, of the system, of its peer, and their ratio."""
+    for row in found:
+        columns = [
+            f"{row['system']:32}",
+            f"{row['metric']:30}",
+            f"{row['value']:>9}",
+            f"{row['peer']} {row['peer_value']}",
+            f"ratio {row['ratio']}",
+        ]
+        if "ratio_low" in row:
+            columns.append(f"({row['ratio_low']} to {row['ratio_high']})")
+        print("  ".join(columns))
 
 
 def add_rows(path: Path | None, found: Sequence[Mapping[str, Any]]) -> None:

@@ -4,9 +4,10 @@
 
 Five kinds of mutation in turn: bytes of a folder's files; bytes of the one file; values of the description, its text
 as it stands, and values of the weights' header, these three with all hashes made to agree, as an attacker would. Of
-the last three a module may load that differs from the original, as its description says so. Each kind takes an encoder
-and two decoders in turn, and what `legonn inspect` says of them is also made. Fails on any other exception, a case over
---seconds, or more than --megabytes of memory beyond what the first cases took.
+the last three a module may load that differs from the original, as its description says so. Each kind takes two
+encoders and two decoders in turn, and what `legonn inspect` says of them is also made. Fails on any other exception, a
+case over --seconds of the processor (or that waits for 60 times as long), or more than --megabytes of memory beyond
+what the first cases took. So it can run beside other work: `nice -n 19 chrt -i 0 python tools/fuzz_modules.py`.
 """
 
 from __future__ import annotations
@@ -57,6 +58,7 @@ SCORE: dict[str, Any] = {
     **{"signature": "nrefs:1", "sentences": 8, "seed": [1, 2]},
 }
 DESCRIPTION, WEIGHTS = "module.yaml", "model.safetensors"
+PATIENCE = 60  # by how much a case may wait longer than it works
 KINDS = ("folder", "file", "description", "text", "header")
 
 
@@ -72,24 +74,26 @@ def get_parser() -> argparse.ArgumentParser:
     parser.add_argument("--cases", type=int, default=1000)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--case", type=int, help="only this one, with its traceback")
-    parser.add_argument("--seconds", type=int, default=10, help="limit of one case")
+    parser.add_argument("--seconds", type=int, default=10, help="of the processor, for one case")
     parser.add_argument("--megabytes", type=int, default=1000, help="limit of memory")
     return parser
 
 
 def make_modules(folder: Path) -> list[Path]:
-    """A small decoder over characters, one over subwords, and an encoder, with every kind of field filled."""
+    """Small decoders over characters and subwords, encoders of text and speech, with every kind of field filled."""
     from legonn.module import write_module
     from legonn.tokenizer import TextCodec
 
     folder.mkdir()
     letters = TextCodec(token_type="char", tokens=("<blank>", "<unk>", *"abcdefghij", "<sos/eos>"))
     pieces = _learn_pieces(folder / "bpe.model")
-    parts = (_decoder(letters), _decoder(pieces), _encoder(source=pieces, target=letters))
-    return [
-        write_module(part, folder / f"{part.kind}_{part.target.token_type}", scores=[SCORE])
-        for part in parts
-    ]
+    parts = {
+        "decoder_of_letters": _decoder(letters),
+        "decoder_of_pieces": _decoder(pieces),
+        "encoder_of_text": _encoder(source=pieces, target=letters),
+        "encoder_of_speech": _listener(target=letters),
+    }
+    return [write_module(part, folder / name, scores=[SCORE]) for name, part in parts.items()]
 
 
 def _learn_pieces(path: Path) -> TextCodec:
@@ -125,6 +129,19 @@ def _encoder(source: TextCodec, target: TextCodec) -> Part:
     sizes = {"width": 8, "heads": 2, "feedforward": 8, "layers_before": 1, "layers_after": 0}
     config = {"encoder": "text", "encoder_conf": {**sizes, "length_ratio": 2.0}}
     return _part("encoder", config, target, source=source, writes=_interface(target))
+
+
+def _listener(target: TextCodec) -> Part:
+    from legonn.audio.source import Sound
+
+    sizes = {"width": 8, "heads": 2, "feedforward": 8, "layers_before": 1, "layers_after": 1}
+    counted = {"length_ratio": 0.5, "length_query": "states", "positions_per_token": 2.5}
+    config = {
+        "encoder": "speech",
+        "encoder_conf": {**sizes, **counted, "sample_rate": 8000, "mels": 8, "channels": 2},
+        "chain_conf": {"early_ctc": 0.5},
+    }
+    return _part("encoder", config, target, source=Sound(8000), writes=_interface(target))
 
 
 def _interface(codec: TextCodec) -> Interface:
@@ -323,7 +340,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     from legonn.module import read_module
 
     torch.set_num_threads(1)
-    signal.signal(signal.SIGALRM, _too_long)
+    for timer in (signal.SIGALRM, signal.SIGPROF):
+        signal.signal(timer, _too_long)
     counts: collections.Counter[str] = collections.Counter()
     with tempfile.TemporaryDirectory() as root:
         os.environ["LEGONN_CACHE"] = f"{root}/cache"
@@ -337,7 +355,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             shutil.rmtree(f"{root}/cache", ignore_errors=True)
             shutil.rmtree(work, ignore_errors=True)
             shutil.copytree(originals[which], work)
-            signal.alarm(args.seconds)
+            _limit(args.seconds)
             try:
                 strict = kind in ("folder", "file")
                 ended = outcome(MUTATIONS[kind](work, draw), digests[which], strict=strict)
@@ -348,7 +366,7 @@ def main(argv: Sequence[str] | None = None) -> int:
                     raise
                 return 1
             finally:
-                signal.alarm(0)
+                _limit(0)
             peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
             if case == len(KINDS) * len(originals):
                 start = peak
@@ -358,6 +376,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     print("\n".join(f"{name}: {count}" for name, count in sorted(counts.items())))
     print(f"memory: {peak - start} MB more than after the first cases")
     return 0
+
+
+def _limit(seconds: int) -> None:
+    """Raise `Timeout` after so many of the processor, or `PATIENCE` times as many by the clock; 0: no longer."""
+    signal.setitimer(signal.ITIMER_PROF, seconds)
+    signal.alarm(PATIENCE * seconds)
 
 
 def _too_long(*_: object) -> None:

@@ -20,7 +20,8 @@
 #       language model of the borrowed decoder's captions. With the first seed: 2.4 hours of that; a bridge of text from
 #       the pieces to E4's decoder. 2.4 hours and E4's list; and average pooling in place of the length controller, with
 #       the first seed
-#   E9  ingestors: BeamConv; and E4's lent decoder with a receptive field of 3, with the first seed
+#   E9  ingestors: BeamConv; and, with the first seed, decoders with the weighted embedding, of one position and of three,
+#       and with BeamConv, that learned behind E4's lent encoder: there, and untouched behind E2's other and behind French's
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"
 . ../../TEMPLATE/lego1/utils/options.sh
@@ -306,11 +307,36 @@ e9() {
     other=$(next_seed "${first}")
     swap E9 beamconv,behind-another-encoder "lego_s${other}" "beamconv_s${first}" "${first}" \
         --compare_with "${expdir}/lego_s${other}/decode"
-    lender=donor$(lent 5000)
-    donor 5000
-    train E9 De-En,R=3,24000 wemb3 conf/tuning/train_receptive_field.yaml "${first}" "${as_donor[@]}"
-    swap E9 De-En-encoder+R=3-decoder,24000 "${lender}" "wemb3_s${first}" "${first}" "${as_donor[@]}" \
-        --compare_with "${expdir}/${lender}/decode"
+    other_architecture
+    low_resource 5000 "${first}"
+    ingestors
+}
+
+ingestors() { # decoders that learned behind the lent one's encoder, which stayed as it is; then behind two that they never met
+    local ingestor config name train_args data baseline=
+    read -ra data <<<"$(french 5000)"
+    for ingestor in WEmb,R=1 WEmb,R=3 BeamConv; do
+        config=conf/tuning/train_receptive_field.yaml
+        train_args=
+        case "${ingestor}" in
+            WEmb,R=1)
+                name=behind_r1
+                train_args="--ingestor_conf receptive_field=1"
+                ;;
+            WEmb,R=3) name=behind_r3 ;;
+            BeamConv)
+                name=behind_beamconv
+                config=conf/tuning/train_beamconv_decoder.yaml
+                ;;
+        esac
+        train E9 "De-En-encoder+${ingestor},24000" "${name}" "${config}" "${first}" "${as_donor[@]}" \
+            --pretrained_encoder "${expdir}/donor$(lent 5000)" ${baseline:+--compare_with "${baseline}/decode"}
+        swap E9 "other-encoder+${ingestor},24000" "other_s${first}" "${name}_s${first}" "${first}" "${as_donor[@]}" \
+            ${baseline:+--compare_with "${expdir}/compose_other_s${first}_$(basename "${baseline}")/decode"}
+        swap E9 "Fr-encoder+${ingestor},5000" "low5000_s${first}" "${name}_s${first}" "${first}" "${data[@]}" \
+            ${baseline:+--compare_with "${expdir}/compose_low5000_s${first}_$(basename "${baseline}")/decode"}
+        baseline=${baseline:-${expdir}/behind_r1_s${first}}
+    done
 }
 
 for experiment in ${experiments}; do
