@@ -9,13 +9,15 @@ from typing import BinaryIO
 __all__ = ["missing_bytes"]
 
 OGG_PAGE = 65307  # bytes, of the largest
+MPEG_FRAMES = (b"\xff\xfb", b"\xff\xfa", b"\xff\xf3", b"\xff\xf2", b"\xff\xe3", b"\xff\xe2")  # layer III
 UNKNOWN = 0x7FFFF000  # writers to pipes leave a length at so much, or more (SoX: just this): then it says nothing
 
 
 def missing_bytes(path: Path) -> int:
-    """What a file lacks of the bytes that it promises itself: WAV, AIFF, AU, and Ogg with Vorbis or Opus.
+    """What a file lacks of the bytes that it promises itself: WAV, W64, RF64, AIFF, AU, Ogg with Vorbis or Opus, MP3.
 
-    FLAC's reader finds out itself, an MP3 ends where it ends, and of all others nothing is known: 0.
+    FLAC's reader finds out itself, an MP3 without the header of an encoder ends where it ends, and of all others
+    nothing is known: 0.
     """
     size = path.stat().st_size
     with path.open("rb") as file:
@@ -26,6 +28,12 @@ def missing_bytes(path: Path) -> int:
             end = _end_of_chunk(file, b"data", "<I")
         elif head[:4] == b"FORM" and head[8:] in (b"AIFF", b"AIFC"):
             end = _end_of_chunk(file, b"SSND", ">I")
+        elif head[:4] == b"RF64" and head[8:] == b"WAVE":
+            end = _number(file, 20, "<Q") + 8  # in its chunk ds64
+        elif head[:4] == b"riff":
+            end = _number(file, 16, "<Q")
+        elif head[:3] == b"ID3" or head[:2] in MPEG_FRAMES:
+            end = _end_of_mp3(file)
         elif head[:4] == b".snd":
             file.seek(4)
             start, length = struct.unpack(">II", file.read(8).ljust(8, b"\0"))
@@ -33,6 +41,31 @@ def missing_bytes(path: Path) -> int:
         else:
             return 0
     return max(0, end - size)
+
+
+def _number(file: BinaryIO, place: int, number_format: str) -> int:
+    """What stands there; 0 beyond the end."""
+    file.seek(place)
+    size = struct.calcsize(number_format)
+    return int(struct.unpack(number_format, file.read(size).ljust(size, b"\0"))[0])
+
+
+def _end_of_mp3(file: BinaryIO) -> int:
+    """By the header that encoders put into the first frame, in which flags say whether it has a size; else 0."""
+    file.seek(0)
+    tag = file.read(10)
+    begin = 0
+    if tag[:3] == b"ID3":
+        begin = 10 + sum((byte & 127) << 7 * i for i, byte in enumerate(reversed(tag[6:])))
+    file.seek(begin)
+    frame = file.read(64)
+    place = max(frame.find(mark) for mark in (b"Xing", b"Info"))
+    header = frame[place : place + 16]
+    if frame[:2] not in MPEG_FRAMES or place < 0 or len(header) < 16:
+        return 0
+    flags, *numbers = struct.unpack(">III", header[4:])
+    has_frames, has_size = flags & 1, flags & 2
+    return int(begin + numbers[1 if has_frames else 0]) if has_size else 0
 
 
 def _end_of_chunk(file: BinaryIO, wanted: bytes, length_format: str) -> int:

@@ -13,6 +13,9 @@ from legonn.audio.truncation import missing_bytes
 
 FORMATS = [
     ("WAV", "PCM_16"),
+    ("W64", "PCM_16"),
+    ("RF64", "PCM_16"),
+    ("MP3", "MPEG_LAYER_III"),
     ("AIFF", "PCM_16"),
     ("AU", "PCM_16"),
     ("OGG", "VORBIS"),
@@ -54,4 +57,26 @@ def test_a_length_that_a_pipe_left_says_nothing(tmp_path: Path, length: int) -> 
     place = content.index(b"data") + 4
     content[place : place + 4] = struct.pack("<I", length)
     path.write_bytes(content)
+    assert missing_bytes(path) == 0
+
+
+def test_a_tag_before_the_first_frame_counts(tmp_path: Path) -> None:
+    path = tmp_path / "a.mp3"
+    soundfile.write(path, np.random.default_rng(1).uniform(-0.5, 0.5, 32000), 16000)
+    tag = b"ID3\x03\0\0" + bytes([0, 0, 2, 5]) + bytes(2 * 128 + 5)  # seven bits a byte
+    path.write_bytes(tag + path.read_bytes())
+    assert missing_bytes(path) == 0
+    path.write_bytes(path.read_bytes()[:-300])
+    assert missing_bytes(path) == 300
+
+
+def test_an_mp3_that_gives_no_size_ends_where_it_ends(tmp_path: Path) -> None:
+    path = tmp_path / "a.mp3"
+    soundfile.write(path, np.random.default_rng(1).uniform(-0.5, 0.5, 32000), 16000)
+    content = bytearray(path.read_bytes())
+    flags = content.index(b"Xing") + 7
+    content[flags] &= ~2
+    path.write_bytes(content[:-300])
+    assert missing_bytes(path) == 0
+    path.write_bytes(bytes(content[:-300]).replace(b"Xing", b"\0\0\0\0"))
     assert missing_bytes(path) == 0
