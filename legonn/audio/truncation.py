@@ -9,7 +9,14 @@ from typing import BinaryIO
 __all__ = ["missing_bytes"]
 
 OGG_PAGE = 65307  # bytes, of the largest
-MPEG_FRAMES = (b"\xff\xfb", b"\xff\xfa", b"\xff\xf3", b"\xff\xf2", b"\xff\xe3", b"\xff\xe2")  # layer III
+MPEG_FRAMES = (
+    b"\xff\xfb",
+    b"\xff\xfa",
+    b"\xff\xf3",
+    b"\xff\xf2",
+    b"\xff\xe3",
+    b"\xff\xe2",
+)  # layer III
 UNKNOWN = 0x7FFFF000  # writers to pipes leave a length at so much, or more (SoX: just this): then it says nothing
 
 

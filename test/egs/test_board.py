@@ -20,18 +20,24 @@ def pairs(words: list[str]) -> list[tuple[str, str]]:
     return list(zip([word.removeprefix("--") for word in words[::2]], words[1::2], strict=True))
 
 
-EVERYTHING = ["E1", "E2", "E3", "E4", "E5", "E6", "E9"]
+EVERYTHING = [
+    *(("multi30k", experiment) for experiment in ("E1", "E2", "E3", "E4", "E5", "E6", "E9")),
+    *(("numbers", experiment) for experiment in ("E2", "E3", "E6", "E8")),
+]
 
 
-@pytest.mark.parametrize("experiment", EVERYTHING)
+@pytest.mark.parametrize(("name", "experiment"), EVERYTHING)
 @pytest.mark.parametrize("seeds", ["1", "4 2"])
-def test_nothing_is_read_before_it_is_made(multi30k: Any, experiment: str, seeds: str) -> None:
-    made: set[str] = set()
-    steps = plan(multi30k, "--experiments", experiment, "--seeds", seeds)
+def test_nothing_is_read_before_it_is_made(
+    name: str, experiment: str, seeds: str, request: pytest.FixtureRequest
+) -> None:
+    made = {"exp/de_en"} if name == "numbers" else set()  # the demo's
+    recipe = request.getfixturevalue(name)
+    steps = plan(recipe, "--experiments", experiment, "--seeds", seeds)
     for step in steps:
         baseline = step.get("compare_with", "")
         read = [step.get("pretrained_encoder"), step.get("pretrained_decoder")]
-        read += [str(Path(baseline).parent)] if baseline else []
+        read += [str(Path(folder).parent) for folder in baseline.split()]
         read += step.get("ensemble", "").split()
         read += [step.get("pretrained_lm")]
         assert {name for name in read if name} <= made
@@ -41,14 +47,19 @@ def test_nothing_is_read_before_it_is_made(multi30k: Any, experiment: str, seeds
             made.add(step["lego_exp"])
         elif "pretrained_encoder" in step:  # a swap
             parts = [Path(step[f"pretrained_{kind}"]).name for kind in ("encoder", "decoder")]
-            made.add("exp/compose_" + "_".join(parts))
-    assert made
+            made.add(f"{step['expdir']}/compose_" + "_".join(parts))
+    assert made > {"exp/de_en"} or name == "multi30k" and made
 
 
-@pytest.mark.parametrize("name", ["multi30k", "speechocean762"])
-def test_every_configuration_exists(name: str, request: pytest.FixtureRequest) -> None:
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [("multi30k", []), ("speechocean762", []), ("numbers", ["--experiments", "E2 E3 E6 E8"])],
+)
+def test_every_configuration_exists(
+    name: str, options: list[str], request: pytest.FixtureRequest
+) -> None:
     recipe = request.getfixturevalue(name)
-    for step in plan(recipe):
+    for step in plan(recipe, *options):
         for option in ("lego_config", "inference_config"):
             assert option not in step or (recipe.folder / step[option]).is_file()
 
@@ -140,6 +151,34 @@ def test_quick_is_tiny_and_stays_out_of_the_results(multi30k: Any) -> None:
     assert {step["expdir"] for step in steps} == {"exp_quick"}
     assert all("--results exp_quick/results.json" in step["score_args"] for step in steps)
     assert all("--max_epoch 1" in step["lego_args"] for step in steps if "lego_args" in step)
+
+
+def test_a_tenth_is_heard_and_all_of_it_lent(numbers: Any) -> None:
+    steps = plan(numbers, "--experiments", "E8", "--seeds", "3")
+    of_tenth, of_all = "train_en_100_speech", "train_en_1000_speech"
+    assert [step["train_set"] for step in steps] == [of_tenth, of_tenth, of_all, of_tenth]
+    *trained, lent = steps
+    assert [Path(step["lego_exp"]).name for step in trained] == [
+        "tenth_hybrid_s3",
+        "tenth_s3",
+        "frames_s3",
+    ]
+    assert lent["pretrained_encoder"] == trained[1]["lego_exp"]
+    assert lent["pretrained_decoder"] == trained[2]["lego_exp"]
+    assert {step.get("compare_with") for step in steps[1:]} == {"exp_board/tenth_hybrid_s3/decode"}
+
+
+@pytest.mark.parametrize(
+    ("experiment", "message"),
+    [
+        ("E6", "E6 needs exp/de_en, which is missing: its decoder is lent; ./run.sh comes first"),
+        ("E8", "E8 needs data/en_token_list/bpe_bpe100, which is missing: ./run.sh --stop_stage 5"),
+        ("E7", "error: --experiments E7: there are E2, E3, E6 and E8"),
+    ],
+)
+def test_numbers_say_what_they_lack(numbers: Any, experiment: str, message: str) -> None:
+    printed = numbers.fail("--experiments", experiment, script="./board.sh")
+    assert message in printed and "stage" not in printed.partition("--stop_stage")[0]
 
 
 def test_an_unknown_experiment_is_named(multi30k: Any) -> None:

@@ -1,11 +1,18 @@
 #!/usr/bin/env bash
-# E2 and E3 on German-English numbers: decoders swapped between seeds; the same for plain encoder-decoders, and for
-# LegoNN without CTC. E6 on spoken English: the length controller's positions from the frames, and from counted tokens,
-# each behind the De-En decoder of ./run.sh, which comes first. Goes on where it was stopped, and skips what is done.
+# The experiments of RESULTS.md beside the demo's. Goes on where it was stopped, and skips what is done.
 #
 #   ./board.sh                                      E2 and E3, seeds 1 and 2: half an hour on two cores
 #   ./board.sh --seeds "1 2 3"
 #   ./board.sh --experiments E6 --seeds "1 2 3"     half an hour, after ./run.sh
+#   ./board.sh --experiments E8                     half an hour, after ./run.sh --stop_stage 5
+#   ./board.sh --plan true                          what would be trained, decoded and compared; nothing is run
+#   ./board.sh -- --nj 1 ...                        options after -- go to every lego.sh
+#
+#   E2  German: decoders swapped between seeds; the same for plain encoder-decoders
+#   E3  E2 without CTC
+#   E6  spoken English: the length controller's positions from the frames, and from counted tokens, each with its own decoder
+#       and in front of the De-En decoder of ./run.sh
+#   E8  spoken English: an encoder of 100 recordings with the decoder of a system of 1,000; alone; and a baseline of the 100
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"
 template=../../TEMPLATE/lego1
@@ -16,91 +23,102 @@ experiments="E2 E3"
 seeds="1 2"
 expdir=exp_board
 lender=exp/de_en # E6: whose decoder is lent
-take_options "experiments seeds expdir lender results" "$@"
+options=$(printf ' %q' "$@")
+take_options "experiments seeds expdir lender results report lego_args plan" "$@"
+LEGONN_COMMAND="cd egs/numbers/lego1 && ./board.sh${options% \'\'}"
 
 # Half of the demo's epochs, or fewer, are enough to compare.
 short="--max_epoch 8 --scheduler_conf max_steps=768"
 shorter="--max_epoch 6 --scheduler_conf max_steps=576"
+tokens=data/en_token_list/bpe_bpe100
 
-lego() { # lego EXPERIMENT SYSTEM DECODING OPTION ...
-    local experiment=$1 system=$2 decoding=$3
-    shift 3
-    LEGONN_COMMAND="cd egs/numbers/lego1 && ./board.sh" "${template}/lego.sh" --expdir "${expdir}" \
-        --local_data_opts "--src_lang de --tgt_lang en --train_pairs 20000 --heldout_pairs 300 --largest 99999" \
-        --train_set train_de_en --valid_set val_de_en --test_sets test_de_en --src_lang de --tgt_lang en \
-        --token_type bpe --bpemode bpe --nbpe 100 --stop_stage 13 --inference_config "${decoding}" \
-        --score_args "--metric bleu,exact --results ${results} --experiment ${experiment} --system_name ${system} ${more_scores:-}" \
-        "$@" ${remaining[@]+"${remaining[@]}"}
+read_german() { # read_german COMMAND ...: one of boards.sh, for German-English numbers
+    local metrics=bleu,exact
+    local program=("${template}/lego.sh" --train_set train_de_en --valid_set val_de_en --test_sets test_de_en
+        --local_data_opts "--src_lang de --tgt_lang en --train_pairs 20000 --heldout_pairs 300 --largest 99999"
+        --src_lang de --tgt_lang en --token_type bpe --bpemode bpe --nbpe 100)
+    "$@"
 }
 
-compare() { # compare EXPERIMENT SYSTEM NAME CONFIG DECODING ARGS: each seed, then each with the next one's decoder
-    local experiment=$1 system=$2 name=${expdir}/$3 config=$4 decoding=$5 args=$6 seed other
+hear() { # hear RECORDINGS COMMAND ...: one of boards.sh, for so much spoken English
+    local recordings=$1 metrics=bleu,exact,wer
+    shift
+    local program=("${template}/lego.sh" --src_modality speech --train_set "train_en_${recordings}_speech"
+        --valid_set val_en_speech --test_sets test_en_speech
+        --local_data_opts "--spoken true --src_lang en --tgt_lang en --train_pairs ${recordings} --heldout_pairs 300 --largest 99999"
+        --src_lang en --tgt_lang en --token_type bpe --bpemode bpe --token_listdir "${tokens}")
+    "$@"
+}
+
+swap_seeds() { # swap_seeds EXPERIMENT SYSTEM NAME CONFIG DECODING ARGS: each seed, then each with the next one's decoder
+    local experiment=$1 system=$2 name=$3 config=$4 decoding=$5 train_args=$6 seed other
     for seed in ${seeds}; do
-        lego "${experiment}" "${system}" "${decoding}" --lego_config "${config}" --lego_exp "${name}_s${seed}" \
-            --lego_args "--seed ${seed} ${args}"
+        read_german train "${experiment}" "${system}" "${name}" "${config}" "${seed}" --inference_config "${decoding}"
     done
     for seed in ${seeds}; do
         other=$(next_seed "${seed}")
         [ "${other}" != "${seed}" ] || continue
-        more_scores="--seed ${seed}" lego "${experiment}" "${system},swapped" "${decoding}" --stage 12 \
-            --skip_train true --pretrained_encoder "${name}_s${seed}" --pretrained_decoder "${name}_s${other}" \
-            --compare_with "${name}_s${seed}/$(basename "${decoding}" .yaml)"
+        read_german swap "${experiment}" "${system},swapped" "${name}_s${seed}" "${name}_s${other}" "${seed}" \
+            --inference_config "${decoding}" --compare_with "${expdir}/${name}_s${seed}/$(basename "${decoding}" .yaml)"
     done
-}
-
-hear() { # hear SYSTEM OPTION ...
-    local system=$1
-    shift
-    LEGONN_COMMAND="cd egs/numbers/lego1 && ./run.sh && ./board.sh --experiments E6 --seeds '${seeds}'" "${template}/lego.sh" \
-        --src_modality speech --expdir "${expdir}" --train_set train_en_1000_speech --valid_set val_en_speech \
-        --local_data_opts "--spoken true --src_lang en --tgt_lang en --train_pairs 1000 --heldout_pairs 300 --largest 99999" \
-        --test_sets test_en_speech --src_lang en --tgt_lang en --token_type bpe --bpemode bpe \
-        --token_listdir data/en_token_list/bpe_bpe100 --stop_stage 13 --inference_config conf/decode.yaml \
-        --score_args "--metric bleu,exact,wer --results ${results} --experiment E6 --system_name ${system} ${more_scores:-}" \
-        "$@" ${remaining[@]+"${remaining[@]}"}
 }
 
 listen() { # listen SYSTEM NAME CONFIG: each seed, then with the lent decoder
-    local system=$1 name=${expdir}/$2 config=$3 seed frames
+    local system=$1 name=$2 config=$3 seed frames
     for seed in ${seeds}; do
         # Counted positions with the lent decoder are also compared with frames' with it.
         frames=
-        [ "$2" = frames ] || frames=${expdir}/compose_frames_s${seed}_$(basename "${lender}")/decode
-        hear "${system}" --lego_config "${config}" --lego_exp "${name}_s${seed}" --lego_args "--seed ${seed}"
-        more_scores="--seed ${seed}" hear "${system}+De-En-decoder" --stage 12 --skip_train true \
-            --pretrained_encoder "${name}_s${seed}" --pretrained_decoder "${lender}" \
-            --compare_with "${name}_s${seed}/decode ${frames}"
+        [ "${name}" = frames ] || frames=${expdir}/compose_frames_s${seed}_$(basename "${lender}")/decode
+        hear 1000 train E6 "${system}" "${name}" "${config}" "${seed}" --inference_config conf/decode.yaml
+        hear 1000 compose E6 "${system}+De-En-decoder" "${expdir}/${name}_s${seed}" "${lender}" "${seed}" \
+            --inference_config conf/decode.yaml --compare_with "${expdir}/${name}_s${seed}/decode ${frames}"
     done
+}
+
+tenth() { # a baseline and a listener of 100 recordings, and the latter's encoder with the decoder of 1,000
+    local seed baseline
+    for seed in ${seeds}; do
+        baseline=(--inference_config conf/decode.yaml --compare_with "${expdir}/tenth_hybrid_s${seed}/decode")
+        hear 100 train E8 hybrid,100 tenth_hybrid conf/tuning/train_tenth_hybrid.yaml "${seed}" "${baseline[@]:0:2}"
+        hear 100 train E8 listener,100 tenth conf/tuning/train_tenth.yaml "${seed}" "${baseline[@]}"
+        hear 1000 train E8 listener,1000 frames conf/train_speech.yaml "${seed}" "${baseline[@]}"
+        hear 100 swap E8 encoder-of-100+decoder-of-1000 "tenth_s${seed}" "frames_s${seed}" "${seed}" "${baseline[@]}"
+    done
+}
+
+need() { # need EXPERIMENT FILE REMEDY: what is missing is told before anything is trained
+    [[ " ${experiments} " != *" $1 "* ]] || [ "${plan}" = true ] || [ -e "$2" ] || {
+        echo "$0: error: $1 needs $2, which is missing: $3" >&2
+        exit 2
+    }
 }
 
 for experiment in ${experiments}; do
     case "${experiment}" in
-        E2 | E3) ;;
-        E6)
-            if [ ! -e "${lender}" ]; then
-                echo "$0: error: E6 lends the decoder of ${lender}, which is missing: ./run.sh comes first, or --lender" >&2
-                exit 2
-            fi
-            ;;
+        E2 | E3 | E6 | E8) ;;
         *)
-            echo "$0: error: --experiments ${experiment}: there are E2, E3 and E6" >&2
+            echo "$0: error: --experiments ${experiment}: there are E2, E3, E6 and E8" >&2
             exit 2
             ;;
     esac
 done
+need E6 "${lender}" "its decoder is lent; ./run.sh comes first, or --lender"
+need E8 "${tokens}" "./run.sh --stop_stage 5 comes first"
 for experiment in ${experiments}; do
     case "${experiment}" in
         E2)
-            compare E2 LegoNN lego conf/train.yaml conf/decode.yaml "${short}"
-            compare E2 encoder-decoder attention conf/tuning/train_attention.yaml conf/tuning/decode_attention.yaml "${short}"
+            swap_seeds E2 LegoNN lego conf/train.yaml conf/decode.yaml "${short}"
+            swap_seeds E2 encoder-decoder attention conf/tuning/train_attention.yaml conf/tuning/decode_attention.yaml "${short}"
             ;;
-        E3) compare E3 LegoNN-without-CTC noctc conf/tuning/train_no_ctc.yaml conf/tuning/decode_attention.yaml "${shorter}" ;;
+        E3) swap_seeds E3 LegoNN-without-CTC noctc conf/tuning/train_no_ctc.yaml conf/tuning/decode_attention.yaml "${shorter}" ;;
         E6)
             listen listener,frames frames conf/train_speech.yaml
             listen listener,counted counted conf/tuning/train_counted.yaml
             ;;
+        E8) tenth ;;
     esac
 done
+[ "${plan}" = false ] || exit 0
 
 . "${template}/path.sh"
-"${python:-python3}" -m legonn.bin.report --results "${results}" --preface RESULTS.preface.md --output RESULTS.md
+"${python:-python3}" -m legonn.bin.report --results "${results}" --preface RESULTS.preface.md --output "${report}"
