@@ -131,6 +131,7 @@ def adopt_configuration(
     ]
     parts = {**parts, "encoder": encoders}
     _check_tokens(parts, interfaces, source, replaces_source=args.replace_source)
+    _compare_case(args.case, parts)
     if args.replace_source:
         _check_replaceable(args, parts["encoder"])
     chain = [part for kind in KINDS for part in parts[kind]]
@@ -194,6 +195,21 @@ def _check_tokens(
                 f"encoder {part.name} reads other source tokens than this training's: give its token list "
                 f"(--src_token_listdir; a module's folder has src_tokens.txt and src_bpe.model), or keep this "
                 f"training's and begin its embedding anew with --replace_source true"
+            )
+
+
+def _compare_case(case: str, parts: Mapping[str, list[Part]]) -> None:
+    """Tokens are the same in any case of the text, but a part has learned one."""
+    for part in (*parts["encoder"], *parts["decoder"]):
+        side = part.writes or part.reads
+        if side is not None and side.case != case:
+            logging.warning(
+                "%s %s was trained on text whose case is %r, and this training's is %r (--case; recipes: --tgt_case): "
+                "what one writes the other has never read",
+                part.kind,
+                part.name,
+                side.case,
+                case,
             )
 
 

@@ -16,6 +16,7 @@ from legonn.chain import Chain
 from legonn.data.check import FileReport, check_file
 from legonn.errors import ConfigError, DataError
 from legonn.finetuning import parameter_groups
+from legonn.schedule import AUTO
 
 __all__ = ["check_training"]
 
@@ -85,7 +86,10 @@ def _check_optimisation(args: argparse.Namespace) -> None:
     weight = torch.nn.Parameter(torch.zeros(1))
     optimiser = _build("optim", args.optim, args.optim_conf, optim_classes, [weight])
     if args.scheduler is not None:
-        _build("scheduler", args.scheduler, args.scheduler_conf, scheduler_classes, optimiser)
+        conf = dict(args.scheduler_conf)
+        if conf.get("max_steps") == AUTO:  # counted later, from files that are checked first
+            conf["max_steps"] = 1000
+        _build("scheduler", args.scheduler, conf, scheduler_classes, optimiser)
 
 
 def _build(

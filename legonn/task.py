@@ -55,6 +55,7 @@ from legonn.part import Part
 from legonn.plain_yaml import parse_yaml
 from legonn.precision import PRECISIONS
 from legonn.preflight import check_training
+from legonn.schedule import fit_schedule
 from legonn.system import interface_model
 from legonn.tokenizer import TOKEN_TYPES, TextCodec, check_token_list, file_sha256, read_token_list
 from legonn.trainer import LegoTrainer, refuse_init_param
@@ -216,6 +217,7 @@ class LegoTask(AbsTask):
         if writes:
             _check(args)
             _describe(args, parents(parts, replaces_source=args.replace_source))
+        fit_schedule(args)
         super().main_worker(args)
         if writes and args.freeze:
             _report_frozen(args, parts)

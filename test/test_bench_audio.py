@@ -49,11 +49,13 @@ def test_rows_follow_from_what_was_measured(bench: ModuleType) -> None:
         "synthesize with noise and rooms": [20.0, 30.0, 25.0],
         "reading": [0.02, 0.01, 0.03],
         "step": [0.4, 0.4, 0.4],
+        "ahead": [0.5, 0.4, 0.44],
     }
-    plain, noisy, reading = bench.rows(args, found)
+    plain, noisy, reading, ahead = bench.rows(args, found)
     assert (plain["value"], plain["peer_value"], plain["ratio"]) == (250.0, 1.0, 250.0)
     assert (noisy["ratio_low"], noisy["ratio_high"]) == (20.0, 30.0)
     assert (reading["value"], reading["peer_value"], reading["ratio"]) == (20.0, 400.0, 0.05)
+    assert (ahead["value"], ahead["peer"], ahead["ratio"]) == (440.0, "from memory", 1.1)
     assert plain["shape"] == "4 numbers in words, flac"
 
 
@@ -61,5 +63,9 @@ def test_a_run_measures_all(bench: ModuleType, tmp_path: Path) -> None:
     path = tmp_path / "benchmarks.json"
     assert bench.main(["--rounds", "1", "--batches", "2", "--output", str(path)]) == 0
     rows = json.loads(path.read_text())
-    assert [row["system"] for row in rows] == [*bench.MANNERS, "reading a batch"]
+    assert [row["system"] for row in rows] == [
+        *bench.MANNERS,
+        "reading a batch",
+        "a training step, read ahead",
+    ]
     assert all(row["ratio"] > 0 for row in rows)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import logging
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -347,3 +348,18 @@ def test_an_average_gets_the_weights_themselves(tmp_path: Path) -> None:
     found = torch.load(tmp_path / "valid.acc.ave_7best.pth", weights_only=True)
     assert torch.equal(found["decoder.weight"], before["decoder.weight"])
     assert torch.equal(found["x"], near["x"])
+
+
+def test_another_case_than_the_parts_is_told(
+    train: Callable[..., Path],
+    experiment: Path,
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    options = ["--pretrained_decoder", str(experiment), "--max_epoch", "1"]
+    with caplog.at_level(logging.WARNING):
+        train(tmp_path / "same", *options)
+        assert "whose case is" not in caplog.text
+        train(tmp_path / "lower", *options, "--case", "lc")
+    assert f"decoder {experiment} was trained on text whose case is 'tc'" in caplog.text
+    assert "this training's is 'lc' (--case; recipes: --tgt_case)" in caplog.text

@@ -3,8 +3,9 @@
     python tools/bench_audio.py --output tools/benchmarks.json
 
 Speaks numbers in words, some two seconds each, with `legonn synthesize --nj 1`, plain and with noise and rooms: seconds
-of speech a second. Then reads these recordings as training does, FLAC through ESPnet's data set in the main process, in
-turn with training steps on the same batches, by the model of bench_train.py: seconds a batch of each.
+of speech a second. Then reads these recordings as training does, FLAC through ESPnet's data set, in turn with training
+steps on the same batches, by the model of bench_train.py: milliseconds a batch of each, and of a training for which
+another process reads ahead, as in the recipes (num_workers: 1).
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ import tempfile
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from bench_train import Runner, make_batches
 from benchmark_rows import add_rows, origin, print_rows
@@ -83,6 +84,13 @@ class Reader:
         ids = sorted(paths, key=lambda utt_id: Path(paths[utt_id]).stat().st_size)
         self.batches = [ids[i : i + SENTENCES] for i in range(0, len(ids), SENTENCES)]
 
+    def __len__(self) -> int:
+        return len(self.batches)
+
+    def __getitem__(self, i: int) -> Any:
+        (batch,) = with_tokens([self.collate([self.data[utt_id] for utt_id in self.batches[i]])])
+        return batch
+
     def read(self) -> list[tuple[list[str], dict[str, Any]]]:
         """All batches, as a training's iterator gives them, but for their tokens."""
         return [self.collate([self.data[utt_id] for utt_id in ids]) for ids in self.batches]
@@ -99,9 +107,11 @@ def with_tokens(batches: Sequence[tuple[list[str], dict[str, Any]]]) -> list[Any
 
 def measure(args: argparse.Namespace, folder: Path) -> dict[str, list[float]]:
     """Figures by name, one a round."""
+    from torch.utils.data import DataLoader
+
     text = folder / "text.tc.en"
     write_texts(text, args.batches * SENTENCES)
-    found: dict[str, list[float]] = {name: [] for name in (*MANNERS, "reading", "step")}
+    found: dict[str, list[float]] = {name: [] for name in (*MANNERS, "reading", "step", "ahead")}
     for i in range(args.rounds):
         for name in MANNERS:
             found[name].append(speak(text, folder / name / str(i), name))
@@ -112,6 +122,8 @@ def measure(args: argparse.Namespace, folder: Path) -> dict[str, list[float]]:
         batches = reader.read()
         found["reading"].append((time.perf_counter() - start) / len(batches))
         found["step"].append(runner.round(with_tokens(batches)) / len(batches))
+        ahead: DataLoader[Any] = DataLoader(cast(Any, reader), batch_size=None, num_workers=1)
+        found["ahead"].append(runner.round(ahead) / len(batches))
     return found
 
 
@@ -131,17 +143,14 @@ def rows(args: argparse.Namespace, found: dict[str, list[float]]) -> list[dict[s
         for name in MANNERS
     ]
     common["shape"] = f"batches of {SENTENCES} such recordings, {args.num_threads} threads"
-    read = _row(
-        {
-            **common,
-            "peer": "a training step on it",
-            "system": "reading a batch",
-            "metric": "milliseconds",
-        },
-        [1000 * seconds for seconds in found["reading"]],
-        [1000 * seconds for seconds in found["step"]],
-    )
-    return [*made, read]
+    for peer, system, name in (
+        ("a training step on it", "reading a batch", "reading"),
+        ("from memory", "a training step, read ahead", "ahead"),
+    ):
+        said = {**common, "peer": peer, "system": system, "metric": "milliseconds"}
+        values, peers = ([1000 * seconds for seconds in found[key]] for key in (name, "step"))
+        made.append(_row(said, values, peers))
+    return made
 
 
 def _row(row: dict[str, Any], values: Sequence[float], peers: Sequence[float]) -> dict[str, Any]:

@@ -19,7 +19,7 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -185,7 +185,7 @@ class Runner:
         self.distributed = DistributedOption()
         self.epoch = 0
 
-    def round(self, batches: Sequence[Any]) -> float:
+    def round(self, batches: Iterable[Any]) -> float:
         """Seconds that the Trainer takes for all batches."""
         self.epoch += 1
         self.reporter.set_epoch(self.epoch)
@@ -193,7 +193,7 @@ class Runner:
             start = time.perf_counter()
             self.trainer.train_one_epoch(
                 model=self.model,
-                iterator=[(ids, dict(batch)) for ids, batch in batches],
+                iterator=((ids, dict(batch)) for ids, batch in batches),
                 optimizers=[self.optimizer],
                 schedulers=[None],
                 scaler=None,

@@ -75,13 +75,20 @@ def main(argv: Sequence[str] | None = None) -> int:
     with quiet_imports():
         from legonn.experiment import find_checkpoint, split_checkpoint
         from legonn.module import write_module
+        from legonn.part import lent
         from legonn.report.card import model_card
         from legonn.system import System
     system = System.load(args.experiment, args.checkpoint)
     folder, named = split_checkpoint(args.experiment)
     name = args.name or Path(os.path.abspath(folder)).name  # of `.` too
     scores = read_scores(folder, find_checkpoint(folder, args.checkpoint or named))
-    wanted = _plan(system.parts(), args, name)
+    parts = [lent(part) for part in system.parts()]
+    if parts[0].writes is not None and parts[-1].reads is None:  # a hybrid's
+        parts = parts[:-1]
+        print(
+            f"left out: the decoder of {args.experiment} reads states of its encoder, which no other has"
+        )
+    wanted = _plan(parts, args, name)
     for path, part in wanted:
         card = model_card(part, scores, title=path.name, license_name=args.license)
         rows = [score.to_dict() for score in scores]

@@ -31,6 +31,11 @@ def get_parser() -> argparse.ArgumentParser:
         "--config", type=Path, help="training YAML: its encoder's length_ratio is checked"
     )
     parser.add_argument("--length_ratio", type=float, help="K/T to check in place of the config's")
+    parser.add_argument(
+        "--pretrained_encoder",
+        metavar="M",
+        help="a module, hf:owner/name, or an experiment: check its encoder's, in place of the config's",
+    )
     parser.add_argument("--encoder", help="kind of encoder in place of the config's")
     parser.add_argument(
         "--plot",
@@ -108,7 +113,14 @@ def _plot(path: Path, given: Sequence[str]) -> int:
 
 
 def _config(args: argparse.Namespace) -> Mapping[str, Any]:
-    given = {"encoder": args.encoder} if args.encoder else {}
+    given: dict[str, Any] = {"encoder": args.encoder} if args.encoder else {}
+    if args.pretrained_encoder:
+        from legonn.environment import quiet_imports
+
+        with quiet_imports():
+            from legonn.part import lent
+            from legonn.system import load_part
+        given = dict(lent(load_part(args.pretrained_encoder, "encoder")).config)
     if args.config is None:
         return given
     from legonn.config import read_config

@@ -45,6 +45,11 @@ def get_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--seed", type=int, default=1, help="of that draw (default 1)")
     parser.add_argument(
+        "--prefix",
+        default="",
+        help="of the files in --output, to check: src_ in the module of an encoder, for what it reads",
+    )
+    parser.add_argument(
         "--check_text", nargs="+", default=[], help="warn of characters that the list lacks"
     )
     return parser
@@ -94,7 +99,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         listed = tokens.write(processor, args.output)
         print(f"{args.output}: {len(listed)} tokens ({args.bpemode}) from {', '.join(args.text)}")
     else:
-        processor = tokens.load(args.output)
+        processor = tokens.load(args.output, args.prefix)
     for path in args.check_text:
         warn_of_missing(processor, path, kaldi=kaldi)
     return 0

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 from legonn.audio.rate import parse_rate
 from legonn.errors import DataError
@@ -50,8 +51,13 @@ def get_parser() -> argparse.ArgumentParser:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command."""
     args = get_parser().parse_args(argv)
-    from legonn.data.check import check_folder
+    from legonn.data.check import check_folder, is_list_of_tokens
 
+    lists = [folder for folder in args.folders if is_list_of_tokens(Path(folder))]
+    if lists:
+        print(
+            f"legonn validate: left out: {', '.join(lists)}: token lists, no data", file=sys.stderr
+        )
     reports = [
         check_folder(
             folder,
@@ -63,6 +69,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             jobs=args.nj,
         )
         for folder in args.folders
+        if folder not in lists
     ]
     for report in reports:
         for warning in report.warnings:

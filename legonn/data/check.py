@@ -9,7 +9,7 @@ from pathlib import Path
 
 from legonn.data.folder import read_lines
 
-__all__ = ["FileReport", "FolderReport", "check_folder"]
+__all__ = ["FileReport", "FolderReport", "check_folder", "is_list_of_tokens"]
 
 
 @dataclass
@@ -71,6 +71,11 @@ class FolderReport:
         """One line of statistics."""
         count = len(self.files[0].ids) if self.files else 0
         return f"{self.folder}: {count} lines; " + "; ".join(f.summary() for f in self.files)
+
+
+def is_list_of_tokens(folder: Path) -> bool:
+    """Whether the recipes keep token lists there, `data/<lang>_token_list/<list>`: `data/*/` means others."""
+    return any(folder.glob("*/tokens.txt"))
 
 
 def check_folder(

@@ -217,8 +217,8 @@ def write(processor: SentencePieceProcessor, folder: str | Path) -> list[str]:
     return listed
 
 
-def load(folder: str | Path) -> SentencePieceProcessor:
-    """Load the model of a token list's folder.
+def load(folder: str | Path, prefix: str = "") -> SentencePieceProcessor:
+    """Load the model of a token list's folder; with `prefix` before its files' names.
 
     Raises
     ------
@@ -227,19 +227,19 @@ def load(folder: str | Path) -> SentencePieceProcessor:
     """
     import sentencepiece
 
-    folder = Path(folder)
-    for name in ("bpe.model", "tokens.txt"):
-        if not (folder / name).is_file():
-            raise ConfigError(f"{folder / name} is missing: give a folder made by legonn tokenlist")
+    model, listing = (Path(folder, f"{prefix}{name}") for name in ("bpe.model", "tokens.txt"))
+    for path in (model, listing):
+        if not path.is_file():
+            raise ConfigError(f"{path} is missing: give a folder made by legonn tokenlist")
     try:
-        processor = sentencepiece.SentencePieceProcessor(
-            model_proto=(folder / "bpe.model").read_bytes()
-        )
+        processor = sentencepiece.SentencePieceProcessor(model_proto=model.read_bytes())
     except (RuntimeError, TypeError) as error:
-        raise ConfigError(f"{folder / 'bpe.model'} is no sentencepiece model ({error})") from error
-    listed = (folder / "tokens.txt").read_text(encoding="utf-8").removesuffix("\n").split("\n")
+        raise ConfigError(f"{model} is no sentencepiece model ({error})") from error
+    listed = listing.read_text(encoding="utf-8").removesuffix("\n").split("\n")
     if listed != tokens(processor):
-        raise ConfigError(f"{folder}: tokens.txt isn't the list of bpe.model; make both again")
+        raise ConfigError(
+            f"{folder}: {listing.name} isn't the list of {model.name}; make both again"
+        )
     return processor
 
 

@@ -13,6 +13,7 @@ from legonn.bin.pack import main
 from legonn.cli import run
 from legonn.errors import ConfigError
 from legonn.module import describe, read_module
+from legonn.part import lent
 from legonn.scoring import Score
 from legonn.scoring.results import to_json
 from legonn.system import load_part
@@ -178,3 +179,15 @@ def test_bridges_are_numbered(train: Callable[..., Path], tmp_path: Path) -> Non
     ]
     first, second = (read_module(tmp_path / "m" / f"long_bridge{i}") for i in (1, 2))
     assert first.sha256() != second.sha256() and first.config == second.config
+
+
+def test_of_a_hybrid_the_encoder_is_packed_as_it_is_lent(
+    train: Callable[..., Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    hybrid = train(tmp_path / "hybrid", "--system", "hybrid", "--max_epoch", "1")
+    assert main([str(hybrid), "--output", str(tmp_path / "m")]) == 0
+    assert "left out: the decoder of" in capsys.readouterr().out
+    assert names(tmp_path / "m") == ["hybrid_encoder"]
+    module = read_module(tmp_path / "m/hybrid_encoder")
+    assert module.sha256() == lent(load_part(hybrid, "encoder")).sha256()
+    assert run(main, [str(hybrid), "--output", str(tmp_path / "n"), "--part", "decoder"]) == 2

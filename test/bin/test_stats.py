@@ -133,3 +133,13 @@ def test_what_is_drawn_must_be_named(given: str, tmp_path: Path) -> None:
 def test_options_that_belong_together(arguments: list[str]) -> None:
     with pytest.raises(SystemExit, match="2"):
         main(arguments)
+
+
+def test_a_trained_encoder_counts_with_its_own_ratio(
+    folder: Path, experiment: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """2.0; the configuration's, which training wouldn't take, can't emit the text."""
+    arguments = config(folder, encoder_conf={"length_ratio": 0.5})
+    assert run(main, arguments) == 2
+    assert main([*arguments, "--pretrained_encoder", str(experiment)]) == 0
+    assert capsys.readouterr().out.splitlines()[-1].startswith("length ratio 2: ")

@@ -66,3 +66,18 @@ def test_a_finished_list_can_be_checked_alone(
 def test_mistakes_are_told(tmp_path: Path, arguments: list[str], message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         main(["--output", str(tmp_path / "list"), *arguments])
+
+
+def test_what_an_encoders_module_reads_is_checked_by_its_prefix(
+    text: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    output = tmp_path / "module"
+    main(["--text", str(text), "--output", str(output), "--nbpe", "16"])
+    for name in ("bpe.model", "tokens.txt"):
+        (output / name).rename(output / f"src_{name}")
+    with pytest.raises(ConfigError, match=r"module/bpe\.model is missing"):
+        main(["--output", str(output), "--check_text", str(text)])
+    assert main(["--output", str(output), "--prefix", "src_", "--check_text", str(text)]) == 0
+    (output / "src_tokens.txt").write_text("other\n")
+    with pytest.raises(ConfigError, match=r"src_tokens\.txt isn't the list of src_bpe\.model"):
+        main(["--output", str(output), "--prefix", "src_", "--check_text", str(text)])

@@ -73,3 +73,17 @@ def test_bad_recordings_are_only_warned_of_up_to_a_number(
     assert [item.split(": ")[1] for item in error.value.items] == ["none.wav", "nor.wav"]
     assert main([str(tmp_path), "--skip_bad", "2"]) == 0
     assert capsys.readouterr().err.count("(left out in stage 3)") == 2
+
+
+def test_token_lists_beside_the_sets_are_left_out(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As in `legonn validate data/*/`."""
+    good = folder(tmp_path / "x", "a eins\n", "a one\n")
+    tokens = tmp_path / "en_token_list/bpe_unigram20/tokens.txt"
+    tokens.parent.mkdir(parents=True)
+    tokens.write_text("<blank>\n")
+    assert main([str(tmp_path / "en_token_list"), good]) == 0
+    printed = capsys.readouterr()
+    assert printed.out.startswith(f"{good}: ") and printed.out.count("\n") == 1
+    assert f"left out: {tmp_path / 'en_token_list'}: token lists, no data" in printed.err

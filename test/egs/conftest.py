@@ -181,6 +181,7 @@ encoder_conf: {length_ratio: 2.0, mels: 20, normalisation: global}
 chain_conf: {early_ctc: 0.5}
 batch_bins: 300000
 max_epoch: 2
+num_workers: 1
 """
 
 

@@ -13,6 +13,7 @@ import pytest
 from legonn.bin.pack import main as pack
 from legonn.data.folder import read_text
 from legonn.module import describe
+from legonn.system import System
 
 SYSTEMS = {
     "De-En": "exp/de_en/decode/test_de_en",
@@ -368,3 +369,32 @@ def test_stage_4_drops_long_pairs_but_not_from_test_sets(
 
     assert longest("dump/raw/train_de_en") <= 25 < longest("data/train_de_en")
     assert longest("dump/raw/test_de_en") == longest("data/test_de_en") > 25
+
+
+GERMAN = (
+    "--train_set train_de_en --valid_set val_de_en --test_sets test_de_en --src_lang de --tgt_lang en "
+    "--bpemode bpe --lego_config conf/tiny.yaml --num_threads 1"
+).split()
+
+
+def test_an_encoders_module_is_the_list_of_its_source(again: Any) -> None:
+    """Trained on from its encoder, which reads other tokens than its target's; nothing is told of missing ones."""
+    encoder, decoder = (f"exp/de_en/modules/de_en_{part}" for part in ("encoder", "decoder"))
+    options = f"--stage 5 --stop_stage 11 --src_token_listdir {encoder} --token_listdir {decoder}"
+    more = f"--pretrained_encoder {encoder} --pretrained_decoder {decoder} --lego_exp exp/on"
+    training = ["--lego_args", "--max_epoch 1"]
+    printed = again.run(
+        *GERMAN, *options.split(), *more.split(), *training, script="../../TEMPLATE/lego1/lego.sh"
+    )
+    assert "become <unk>" not in printed
+    codecs = [System.load(again.folder / name).source for name in ("exp/on", "exp/de_en")]
+    assert codecs[0].tokens == codecs[1].tokens
+
+
+def test_a_recipe_without_its_own_data_script_takes_what_is_there(again: Any) -> None:
+    (again.folder / "local/data.sh").rename(again.folder / "local/elsewhere.sh")
+    stages = ["--stop_stage", "1"]
+    again.run(*GERMAN, *stages, script="../../TEMPLATE/lego1/lego.sh")
+    (again.folder / "data/val_de_en/text.tc.en").unlink()
+    printed = again.fail(*GERMAN, *stages, script="../../TEMPLATE/lego1/lego.sh")
+    assert "data/val_de_en/text.tc.en is missing: this recipe has no local/data.sh" in printed

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import progress
+import pytest
 
 # As ESPnet's trainer logs.
 LOG = """\
@@ -63,3 +64,28 @@ def test_nothing_done_yet_gives_no_estimate() -> None:
 
 def test_times_have_hours_where_there_are_some() -> None:
     assert [progress.clock(s) for s in (5, 65, 3725)] == ["0:05", "1:05", "1:02:05"]
+
+
+def test_what_training_warns_of_is_said_once(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    log = tmp_path / "train.log"
+    old = "[host] 2026-01-01 (task:9) WARNING: of a run before\n"
+    log.write_text(old)
+    watch = progress.Watch(
+        count=lambda: progress.count_epochs(str(log)),
+        total=0,
+        name="stage 11",
+        unit="epochs",
+        warnings=lambda: progress.find_warnings(str(log)),
+    )
+    log.write_text(f"{old}[host] 2026-01-01 (schedule:9) WARNING: max_steps is 5\n{LOG}")
+    watch.say(0.0)
+    log.write_text(f"{log.read_text()}[host] 2026-01-01 (trainer:9) WARNING: nan\n")
+    watch.say(1.0)
+    watch.end()
+    lines = capsys.readouterr().err.splitlines()
+    assert [line for line in lines if "warning" in line] == [
+        "stage 11: warning: max_steps is 5",
+        "stage 11: warning: nan",
+    ]

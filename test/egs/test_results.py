@@ -61,7 +61,7 @@ def test_the_readmes_figures_of_the_swap_are_multi30ks(readme: str) -> None:
         ("Such encoders have {} BLEU", "Fr-encoder-for-De-En-decoder,5000"),
         ("plain encoder-decoder of these pairs has {}.", "encoder-decoder,5000"),
         ("never met the decoder has {} with it", "Fr-encoder+De-En-decoder,5000"),
-        ("{} when both are fine-tuned", "Fr-encoder+De-En-decoder,fine-tuned,5000"),
+        ("and {} when both are fine-tuned,", "Fr-encoder+De-En-decoder,fine-tuned,5000"),
     ):
         assert words.format(f"{statistics.mean(found[system]):.1f}") in readme
         assert len(found[system]) == 3 and "means of three seeds" in readme

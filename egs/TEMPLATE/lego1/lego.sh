@@ -121,7 +121,7 @@ General
   --launcher espnet|torchrun    who starts the processes of training (espnet: espnet2.bin.launch)
   --num_procs N              torchrun on a CPU: processes that share each batch (1)
   --torchrun_args "..."      e.g. "--nnodes 2 --rdzv_backend c10d --rdzv_endpoint HOST:29500"
-  --nj N --inference_nj N    jobs side by side in stage 10, in stage 12 (2, 2)
+  --nj N --inference_nj N    jobs side by side: in stages 1 to 3 of speech, and 10; in stage 12 (2, 2)
   --python CMD               the interpreter (python3)
   --expdir D --dumpdir D     experiments, prepared data (exp, dump)
 Data
@@ -170,8 +170,9 @@ Decoding and scoring
                              the encoder's own, or other seeds' (weights: --inference_args "--ensemble_weights 2 1";
                              a language model's: "--lm_weight 0.3")
   --inference_model F        checkpoint in the experiment's folder (the average of the best)
-  --compare_with "[NAME=]D ..."    decoding folders of other systems, for paired bootstrap
-  --score_args "..."         passed to legonn.bin.score
+  --compare_with "[NAME=]D ..."    decoding folders of other systems, exp/x/decode, for paired bootstrap
+  --score_args "..."         passed to legonn.bin.score. Speech is scored by words and characters that are wrong
+                             where --src_lang is --tgt_lang, all else by BLEU, chrF and TER
 Modules
   --pack_args "..."          passed to legonn.bin.pack; modules go to the experiment's modules/
   --hub_name hf:OWNER/NAME   on the Hugging Face Hub: they become hf:OWNER/NAME-encoder, -decoder
@@ -282,7 +283,10 @@ if [ -z "${lm}" ] && "${use_lm}"; then lm=${lm_exp}; fi
 if hears; then read_list=speech; else read_list=$(basename "${src_list}"); fi
 : "${lego_stats_dir:=${expdir}/lego_stats_${train_set}_${read_list}_$(basename "${tgt_list}")}"
 list_files=("${tgt_list}/tokens.txt" "${tgt_list}/bpe.model")
-hears || list_files=("${src_list}/tokens.txt" "${src_list}/bpe.model" "${list_files[@]}")
+src_prefix=
+[ ! -f "${src_list}/src_tokens.txt" ] || src_prefix=src_ # of an encoder's module, its source's
+src_list_files=("${src_list}/${src_prefix}tokens.txt" "${src_list}/${src_prefix}bpe.model")
+hears || list_files=("${src_list_files[@]}" "${list_files[@]}")
 training_texts=("${raw}/${train_set}/${src_file}" "${raw}/${train_set}/${tgt_file}"
     "${raw}/${valid_set}/${src_file}" "${raw}/${valid_set}/${tgt_file}")
 
@@ -296,7 +300,7 @@ task_options=(
     --valid_data_path_and_name_and_type "${training_texts[3]},text,text"
 )
 hears || task_options+=(
-    --src_token_list "${src_list}/tokens.txt" --src_token_type bpe --src_bpemodel "${src_list}/bpe.model"
+    --src_token_list "${src_list_files[0]}" --src_token_type bpe --src_bpemodel "${src_list_files[1]}"
 )
 
 interface_files=()

@@ -119,14 +119,9 @@ e3() {
 declare -A french_pairs=([1000]=24001-25000 [2000]=24001-26000 [5000]=24001-29000 [10000]=19001-29000)
 declare -A donor_pairs=([1000]=1-24000 [2000]=1-24000 [5000]=1-24000 [10000]=1-19000)
 # Fewer pairs get more epochs; an epoch has a batch for about 45 pairs.
-declare -A low_training=([1000]="--max_epoch 60 --scheduler_conf max_steps=1320"
-    [2000]="--max_epoch 40 --scheduler_conf max_steps=1760" [5000]=""
-    [10000]="--max_epoch 16 --scheduler_conf max_steps=3520")
-declare -A plain_training=([1000]="--max_epoch 100 --scheduler_conf max_steps=2200"
-    [2000]="--max_epoch 70 --scheduler_conf max_steps=3080" [5000]=""
-    [10000]="--max_epoch 30 --scheduler_conf max_steps=6600")
-declare -A fine_tuning=([1000]="--scheduler_conf max_steps=220" [2000]="--scheduler_conf max_steps=440" [5000]=""
-    [10000]="--scheduler_conf max_steps=2200") # ten epochs each
+declare -A low_training=([1000]="--max_epoch 60" [2000]="--max_epoch 40" [5000]="" [10000]="--max_epoch 16")
+declare -A plain_training=([1000]="--max_epoch 100 --scheduler_conf max_steps=auto"
+    [2000]="--max_epoch 70 --scheduler_conf max_steps=auto" [5000]="" [10000]="--max_epoch 30 --scheduler_conf max_steps=auto")
 
 french() { # french PAIRS: the options of run.sh for them
     echo "--src_lang fr --train_pairs ${french_pairs[$1]} --token_listdir data/en_token_list/bpe_unigram2000_${donor_pairs[$1]}"
@@ -176,7 +171,7 @@ e4() {
 }
 
 fine_tune() { # fine_tune PAIRS SEED
-    local pairs=$1 seed=$2 train_args=${fine_tuning[$1]} data
+    local pairs=$1 seed=$2 data
     read -ra data <<<"$(french "$1")"
     train E5 "Fr-encoder+De-En-decoder,fine-tuned,${pairs}" "low${pairs}_finetuned" conf/tuning/train_finetune.yaml "${seed}" \
         "${data[@]}" --pretrained_encoder "${expdir}/low${pairs}_for_donor_s${seed}" \

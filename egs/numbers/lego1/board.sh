@@ -28,8 +28,8 @@ take_options "experiments seeds expdir lender results report lego_args plan" "$@
 LEGONN_COMMAND="cd egs/numbers/lego1 && ./board.sh${options% \'\'}"
 
 # Half of the demo's epochs, or fewer, are enough to compare.
-short="--max_epoch 8 --scheduler_conf max_steps=768"
-shorter="--max_epoch 6 --scheduler_conf max_steps=576"
+short="--max_epoch 8"
+shorter="--max_epoch 6"
 tokens=data/en_token_list/bpe_bpe100
 
 read_german() { # read_german COMMAND ...: one of boards.sh, for German-English numbers

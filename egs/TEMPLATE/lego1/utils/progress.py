@@ -2,7 +2,7 @@
 """Tell how far a stage has come, until the stage ends this program.
 
 On a terminal one line that renews itself, elsewhere a line every 30 seconds. Counts what the stage
-leaves on disk, so it needs nothing of the programs that it watches.
+leaves on disk, so it needs nothing of the programs that it watches. Of a training's log, warnings are shown as well.
 """
 
 from __future__ import annotations
@@ -17,7 +17,15 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-__all__ = ["Estimate", "Watch", "count_epochs", "count_files", "count_lines", "main"]
+__all__ = [
+    "Estimate",
+    "Watch",
+    "count_epochs",
+    "count_files",
+    "count_lines",
+    "find_warnings",
+    "main",
+]
 
 
 def count_files(pattern: str) -> tuple[float, float]:
@@ -41,9 +49,7 @@ def count_epochs(pattern: str) -> tuple[float, float]:
 
     A part is known from the second epoch on, when the log has told how many batches one has.
     """
-    text = "\n".join(
-        Path(name).read_text(encoding="utf-8", errors="replace") for name in glob.glob(pattern)
-    )
+    text = _text(pattern)
     started = re.findall(r"(\d+)/(\d+)epoch started", text)
     batches = [(int(e), int(b)) for e, b in re.findall(r"(\d+)epoch:train:\d+-(\d+)batch", text)]
     if not started:
@@ -54,6 +60,17 @@ def count_epochs(pattern: str) -> tuple[float, float]:
     whole = max((batch for e, batch in batches if e < epoch), default=0)
     now = max((batch for e, batch in batches if e == epoch), default=0)
     return epoch - 1 + (min(now / whole, 0.99) if whole else 0.0), total
+
+
+def find_warnings(pattern: str) -> list[str]:
+    """What a training's log warns of, each once."""
+    return list(dict.fromkeys(re.findall(r"\(\w+:\d+\) WARNING: (.*)", _text(pattern))))
+
+
+def _text(pattern: str) -> str:
+    return "\n".join(
+        Path(name).read_text(encoding="utf-8", errors="replace") for name in glob.glob(pattern)
+    )
 
 
 COUNTERS: dict[str, Callable[[str], tuple[float, float]]] = {
@@ -103,9 +120,17 @@ class Watch:
     """Prints the state of a stage every few seconds."""
 
     def __init__(
-        self, *, count: Callable[[], tuple[float, float]], total: float, name: str, unit: str
+        self,
+        *,
+        count: Callable[[], tuple[float, float]],
+        total: float,
+        name: str,
+        unit: str,
+        warnings: Callable[[], list[str]] = list,
     ) -> None:
         self.count = count
+        self.warnings = warnings
+        self.warned = set(warnings())  # by an earlier run
         self.name = name
         self.unit = unit
         self.terminal = sys.stderr.isatty()
@@ -121,7 +146,8 @@ class Watch:
                 self.say(spoken)
 
     def say(self, now: float) -> None:
-        """Print the state once."""
+        """Print the state once, and what there is of new warnings before it."""
+        self.warn()
         count, total = self.count()
         self.estimate.total = total or self.estimate.total
         text = f"{self.name}: {self.estimate.line(count, now, self.unit)}"
@@ -131,8 +157,21 @@ class Watch:
             sys.stderr.write(f"{text}\n")
         sys.stderr.flush()
 
+    def warn(self) -> None:
+        """Print each warning once."""
+        for message in self.warnings():
+            if message not in self.warned:
+                self.warned.add(message)
+                self.clear()
+                print(f"{self.name}: warning: {message}", file=sys.stderr, flush=True)
+
     def end(self) -> None:
-        """Leave a clean line behind."""
+        """Leave a clean line behind, and no warning unsaid."""
+        self.clear()
+        self.warn()
+
+    def clear(self) -> None:
+        """Take the state's line from a terminal."""
         if self.terminal:
             sys.stderr.write("\r\033[K")
             sys.stderr.flush()
@@ -149,7 +188,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = parser.parse_args(argv)
     counter = COUNTERS[args.count]
     watch = Watch(
-        count=lambda: counter(args.pattern), total=args.total, name=args.name, unit=args.unit
+        count=lambda: counter(args.pattern),
+        total=args.total,
+        name=args.name,
+        unit=args.unit,
+        warnings=lambda: find_warnings(args.pattern) if args.count == "epochs" else [],
     )
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     try:

@@ -15,8 +15,20 @@ make_data() {
     local/data.sh ${local_data_opts}
 }
 
+need_sets() { # what a recipe without local/data.sh has made otherwise
+    local set
+    for set in ${data_sets}; do
+        need "data/${set}/${src_file}" "this recipe has no local/data.sh, so make the folder yourself"
+        need "data/${set}/${tgt_file}" "this recipe has no local/data.sh, so make the folder yourself"
+    done
+}
+
 stage_data() {
     local set stamp=data/.done.${train_set} key
+    if [ ! -f local/data.sh ]; then
+        need_sets
+        return
+    fi
     for set in ${data_sets}; do
         [ -f "data/${set}/${src_file}" ] && [ -f "data/${set}/${tgt_file}" ] || rm -f "${stamp}"
     done
@@ -150,13 +162,13 @@ own_list() { # own_list FOLDER SIZE TEXT ...: learn a list, unless it is there a
     once "${folder}/.done" "${key}" learn_tokens "${folder}" "${size}" "$@"
 }
 
-check_list() { # check_list FOLDER FILE_NAME SET ...: warn of what a list lacks for these sets
-    local folder=$1 name=$2 set texts=()
-    shift 2
+check_list() { # check_list FOLDER PREFIX FILE_NAME SET ...: warn of what a list lacks for these sets
+    local folder=$1 prefix=$2 name=$3 set texts=()
+    shift 3
     for set in "$@"; do
         [ ! -f "${raw}/${set}/${name}" ] || texts+=("${raw}/${set}/${name}")
     done
-    "${python}" -m legonn.bin.tokenlist --output "${folder}" --check_text "${texts[@]}"
+    "${python}" -m legonn.bin.tokenlist --output "${folder}" --prefix "${prefix}" --check_text "${texts[@]}"
 }
 
 need_interface_list() {
@@ -173,7 +185,7 @@ stage_tokens() {
     if hears; then
         ! "${joint_tokens}" || die "--joint_tokens: speech has no tokens; drop it"
     elif [ -n "${src_token_listdir}" ]; then
-        need "${src_list}/tokens.txt" "--src_token_listdir: ${remedy}"
+        need "${src_list_files[0]}" "--src_token_listdir: ${remedy}"
     elif "${joint_tokens}"; then
         own_list "${own_src_list}" "${src_nbpe}" "${both[@]}"
     else
@@ -188,8 +200,8 @@ stage_tokens() {
     fi
     need_interface_list
     # shellcheck disable=SC2086
-    hears || check_list "${src_list}" "${src_file}" ${all_sets}
+    hears || check_list "${src_list}" "${src_prefix}" "${src_file}" ${all_sets}
     # shellcheck disable=SC2086
-    check_list "${tgt_list}" "${tgt_file}" ${all_sets}
+    check_list "${tgt_list}" "" "${tgt_file}" ${all_sets}
     log "token lists: $(hears || echo "${src_list}, ")${tgt_list}"
 }

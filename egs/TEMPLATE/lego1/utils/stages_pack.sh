@@ -18,7 +18,7 @@ stage_pack() {
         return
     fi
     need "${lego_exp}/.done" "run stage 11"
-    if grep -qE '^system: (attention|hybrid)' "${lego_exp}/config.yaml"; then
+    if grep -q '^system: attention' "${lego_exp}/config.yaml"; then
         log "nothing to pack: a plain encoder-decoder has no interface"
         return
     fi

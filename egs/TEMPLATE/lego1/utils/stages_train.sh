@@ -42,7 +42,7 @@ finish_shapes() { # finish_shapes DIR: sorted, so that the number of jobs leaves
     for shape in "$1"/*_shape; do
         LC_ALL=C sort -k 1,1 -o "${shape}" "${shape}"
     done
-    hears || append_size "$1/src_text_shape" "${src_list}/tokens.txt"
+    hears || append_size "$1/src_text_shape" "${src_list_files[0]}"
     append_size "$1/text_shape" "${tgt_list}/tokens.txt"
 }
 
@@ -91,7 +91,11 @@ stage_stats() {
     )
     once "${lego_stats_dir}/.done" "${key}" collect_stats "${key}"
     # Each time: the length ratio is the config's, the statistics may be another experiment's.
-    [[ ! ${lego_args} =~ length_ratio[=\ ]*([0-9.]+) ]] || ratio=(--length_ratio "${BASH_REMATCH[1]}")
+    if [ -n "${pretrained_encoder}" ]; then # whose own counts
+        ratio=(--pretrained_encoder "$(with_model "${pretrained_encoder}")")
+    elif [[ ${lego_args} =~ length_ratio[=\ ]*([0-9.]+) ]]; then
+        ratio=(--length_ratio "${BASH_REMATCH[1]}")
+    fi
     "${python}" -m legonn.bin.stats --stats_dir "${lego_stats_dir}" --config "${lego_config}" \
         ${ratio[@]+"${ratio[@]}"}
 }
