@@ -34,3 +34,11 @@ def test_speech_needs_the_english_list_and_is_english(multi30k: Any) -> None:
     assert not (multi30k.folder / "data").exists()
     printed = multi30k.fail("--src_modality=speech", "--token-listdir=data/none", "--stage=5")
     assert "./run.sh --stop_stage 5 makes it" not in printed and "data/none" in printed
+
+
+def test_few_pairs_say_whose_token_list_they_take(multi30k: Any) -> None:
+    """And not, stages later, an option that nobody gave."""
+    printed = multi30k.fail("--src_lang", "fr", "--train_pairs", "5000")
+    assert "takes the en token list of all pairs: ./run.sh --stop_stage 5 makes it" in printed
+    printed = multi30k.fail("--train_pairs", "5000", "--token_listdir", "data/none", "--stage", "5")
+    assert "of all pairs" not in printed

@@ -308,7 +308,7 @@ e9() {
 }
 
 ingestors() { # decoders that learned behind the lent one's encoder, which stayed as it is; then behind two that they never met
-    local ingestor config name train_args data baseline=
+    local ingestor config name train_args data compared=
     read -ra data <<<"$(french 5000)"
     for ingestor in WEmb,R=1 WEmb,R=3 BeamConv; do
         config=conf/tuning/train_receptive_field.yaml
@@ -325,12 +325,12 @@ ingestors() { # decoders that learned behind the lent one's encoder, which staye
                 ;;
         esac
         train E9 "De-En-encoder+${ingestor},24000" "${name}" "${config}" "${first}" "${as_donor[@]}" \
-            --pretrained_encoder "${expdir}/donor$(lent 5000)" ${baseline:+--compare_with "${baseline}/decode"}
+            --pretrained_encoder "${expdir}/donor$(lent 5000)" ${compared:+--compare_with "${compared}/decode"}
         swap E9 "other-encoder+${ingestor},24000" "other_s${first}" "${name}_s${first}" "${first}" "${as_donor[@]}" \
-            ${baseline:+--compare_with "${expdir}/compose_other_s${first}_$(basename "${baseline}")/decode"}
+            ${compared:+--compare_with "${expdir}/compose_other_s${first}_$(basename "${compared}")/decode"}
         swap E9 "Fr-encoder+${ingestor},5000" "low5000_s${first}" "${name}_s${first}" "${first}" "${data[@]}" \
-            ${baseline:+--compare_with "${expdir}/compose_low5000_s${first}_$(basename "${baseline}")/decode"}
-        baseline=${baseline:-${expdir}/behind_r1_s${first}}
+            ${compared:+--compare_with "${expdir}/compose_low5000_s${first}_$(basename "${compared}")/decode"}
+        compared=${compared:-${expdir}/behind_r1_s${first}}
     done
 }
 
