@@ -6,6 +6,7 @@ import argparse
 import logging
 
 from espnet2.samplers.build_batch_sampler import build_batch_sampler
+from espnet2.train.distributed_utils import get_world_size
 
 from legonn.errors import ConfigError
 
@@ -74,7 +75,11 @@ def count_batches(args: argparse.Namespace) -> int:
         sort_in_batch=args.sort_in_batch,
         sort_batch=args.sort_batch,
         drop_last=args.drop_last_iter,
-        min_batch_size=args.min_batch_size,
+        min_batch_size=(  # as ESPnet: each process gets its share of each batch
+            get_world_size(args.dist_world_size, args.dist_launcher)
+            if args.distributed
+            else args.min_batch_size
+        ),
     )
     return len(sampler)
 

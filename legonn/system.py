@@ -252,7 +252,9 @@ class System:
         names = self.chain.interface_targets()
         codecs = [self.target if name == "text" else self.between[name] for name in names]
         crossing = [
-            interface if name == "text" else Interface.of(codec)
+            interface
+            if name == "text"
+            else dataclasses.replace(Interface.of(codec), case=interface.case)
             for name, codec in zip(names, codecs, strict=True)
         ]
         chain = self.chain

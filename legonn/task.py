@@ -216,8 +216,9 @@ class LegoTask(AbsTask):
         writes = not args.collect_stats and _is_first(args)
         if writes:
             _check(args)
-            _describe(args, parents(parts, replaces_source=args.replace_source))
         fit_schedule(args)
+        if writes:
+            _describe(args, parents(parts, replaces_source=args.replace_source))
         super().main_worker(args)
         if writes and args.freeze:
             _report_frozen(args, parts)

@@ -164,6 +164,15 @@ class LegoTrainer(trainer.Trainer):
             optimizer.load_state_dict(state)
         for scheduler, state in zip(schedulers, states["schedulers"], strict=True):
             if scheduler is not None:
+                given, kept = getattr(scheduler, "max_steps", None), state.get("max_steps")
+                if given != kept:
+                    logging.warning(
+                        "the learning rate follows the schedule of %s updates that %s was begun with, not of %s: "
+                        "for a longer training begin another, with --pretrained_encoder and --pretrained_decoder",
+                        kept,
+                        checkpoint,
+                        given,
+                    )
                 scheduler.load_state_dict(state)
         if scaler is not None and states["scaler"] is not None:
             scaler.load_state_dict(states["scaler"])

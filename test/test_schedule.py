@@ -88,3 +88,23 @@ def test_statistics_need_no_schedule(corpus: Any, tmp_path: Path) -> None:
     options = corpus.options(tmp_path / "stats", "--config", str(config), "--collect_stats", "true")
     assert run(main, options) == 0
     assert (tmp_path / "stats/train/text_shape").is_file()
+
+
+def test_a_resumed_training_says_that_it_keeps_its_schedule(
+    corpus: Any, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    config = configuration(corpus, tmp_path / "train.yaml", "auto")
+    options = corpus.options(tmp_path / "exp", "--config", str(config), "--resume", "true")
+    assert run(main, [*options, "--max_epoch", "1"]) == 0
+    with caplog.at_level(logging.WARNING):
+        assert run(main, [*options, "--max_epoch", "1"]) == 0
+        assert "follows the schedule" not in caplog.text
+        assert run(main, [*options, "--max_epoch", "2"]) == 0
+    assert "follows the schedule of 6 updates that" in caplog.text
+    assert "was begun with, not of 12" in caplog.text
+
+
+def test_a_refused_schedule_leaves_the_experiment_as_it_was(corpus: Any, tmp_path: Path) -> None:
+    config = configuration(corpus, tmp_path / "train.yaml", "auto", iterator_type="chunk")
+    assert run(main, corpus.options(tmp_path / "exp", "--config", str(config))) == 2
+    assert not (tmp_path / "exp/interface.yaml").exists()

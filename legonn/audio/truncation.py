@@ -36,9 +36,9 @@ def missing_bytes(path: Path) -> int:
         elif head[:4] == b"FORM" and head[8:] in (b"AIFF", b"AIFC"):
             end = _end_of_chunk(file, b"SSND", ">I")
         elif head[:4] == b"RF64" and head[8:] == b"WAVE":
-            end = _number(file, 20, "<Q") + 8  # in its chunk ds64
+            end = _number(file, 20) + 8  # in its chunk ds64
         elif head[:4] == b"riff":
-            end = _number(file, 16, "<Q")
+            end = _number(file, 16)
         elif head[:3] == b"ID3" or head[:2] in MPEG_FRAMES:
             end = _end_of_mp3(file)
         elif head[:4] == b".snd":
@@ -50,11 +50,11 @@ def missing_bytes(path: Path) -> int:
     return max(0, end - size)
 
 
-def _number(file: BinaryIO, place: int, number_format: str) -> int:
-    """What stands there; 0 beyond the end."""
+def _number(file: BinaryIO, place: int) -> int:
+    """The 64-bit length that stands there; 0 beyond the end, and where a writer to a pipe left it open."""
     file.seek(place)
-    size = struct.calcsize(number_format)
-    return int(struct.unpack(number_format, file.read(size).ljust(size, b"\0"))[0])
+    (length,) = struct.unpack("<Q", file.read(8).ljust(8, b"\0"))
+    return int(length) if length < 2**62 else 0
 
 
 def _end_of_mp3(file: BinaryIO) -> int:

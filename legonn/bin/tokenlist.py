@@ -83,6 +83,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     if not args.text and not args.check_text:
         raise ConfigError("nothing to do: give --text to learn from, or --check_text to check")
+    if args.text and args.prefix:
+        raise ConfigError("--prefix is of a list that is there, to be checked: drop it, or --text")
     for path in [*args.text, *args.check_text]:
         if not Path(path).is_file():
             raise ConfigError(f"{path}: no such file")

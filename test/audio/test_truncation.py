@@ -60,6 +60,18 @@ def test_a_length_that_a_pipe_left_says_nothing(tmp_path: Path, length: int) -> 
     assert missing_bytes(path) == 0
 
 
+@pytest.mark.parametrize(("container", "place"), [("W64", 16), ("RF64", 20)])
+def test_a_long_length_that_a_pipe_left_says_nothing(
+    tmp_path: Path, container: str, place: int
+) -> None:
+    path = tmp_path / "a.sound"
+    soundfile.write(path, np.zeros(100), 16000, format=container)
+    content = bytearray(path.read_bytes())
+    content[place : place + 8] = b"\xff" * 8
+    path.write_bytes(content)
+    assert missing_bytes(path) == 0
+
+
 def test_a_tag_before_the_first_frame_counts(tmp_path: Path) -> None:
     path = tmp_path / "a.mp3"
     soundfile.write(path, np.random.default_rng(1).uniform(-0.5, 0.5, 32000), 16000)

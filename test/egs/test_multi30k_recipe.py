@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 import pytest
@@ -42,3 +43,7 @@ def test_few_pairs_say_whose_token_list_they_take(multi30k: Any) -> None:
     assert "takes the en token list of all pairs: ./run.sh --stop_stage 5 makes it" in printed
     printed = multi30k.fail("--train_pairs", "5000", "--token_listdir", "data/none", "--stage", "5")
     assert "of all pairs" not in printed
+    for needless in (["--stop_stage", "1"], ["--skip_train=true", "--stage=12"]):
+        variables = {"MULTI30K": "none"}
+        recipe = dataclasses.replace(multi30k, variables=variables)
+        assert "of all pairs" not in recipe.fail("--train_pairs", "5000", *needless)

@@ -70,8 +70,6 @@ def test_what_training_warns_of_is_said_once(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     log = tmp_path / "train.log"
-    old = "[host] 2026-01-01 (task:9) WARNING: of a run before\n"
-    log.write_text(old)
     watch = progress.Watch(
         count=lambda: progress.count_epochs(str(log)),
         total=0,
@@ -79,7 +77,7 @@ def test_what_training_warns_of_is_said_once(
         unit="epochs",
         warnings=lambda: progress.find_warnings(str(log)),
     )
-    log.write_text(f"{old}[host] 2026-01-01 (schedule:9) WARNING: max_steps is 5\n{LOG}")
+    log.write_text(f"[host] 2026-01-01 (schedule:9) WARNING: max_steps is 5\n{LOG}")
     watch.say(0.0)
     log.write_text(f"{log.read_text()}[host] 2026-01-01 (trainer:9) WARNING: nan\n")
     watch.say(1.0)

@@ -65,7 +65,9 @@ elif [ "${train_pairs}" != 0 ]; then
     # The source's token list is learned from the few pairs alone, the target's is the large one.
     options=(--token_tag "${train_pairs}"
         --token_listdir "data/${tgt_lang}_token_list/bpe_unigram${nbpe}")
-    if [[ ! " ${remaining[*]-} " =~ \ --token[_-]listdir[\ =] ]] && [ ! -f "${options[3]}/tokens.txt" ]; then
+    # Stages 1 to 4, and compositions, take no list.
+    unlisted='\ --(token[_-]listdir[\ =]|stop_stage[\ =][1-4]\ |skip_train[\ =]true)'
+    if [[ ! " ${remaining[*]-} " =~ ${unlisted} ]] && [ ! -f "${options[3]}/tokens.txt" ]; then
         echo "$0: error: --train_pairs takes the ${tgt_lang} token list of all pairs: ./run.sh --stop_stage 5 makes it;" \
             "or make one of these pairs with --token_listdir \"\"" >&2
         exit 2

@@ -25,7 +25,12 @@ expdir=exp_board
 lender=exp/de_en # E6: whose decoder is lent
 options=$(printf ' %q' "$@")
 take_options "experiments seeds expdir lender results report lego_args plan" "$@"
-LEGONN_COMMAND="cd egs/numbers/lego1 && ./board.sh${options% \'\'}"
+case " ${experiments} " in
+    *" E6 "*) before="./run.sh && " ;;
+    *" E8 "*) before="./run.sh --stop_stage 5 && " ;;
+    *) before= ;;
+esac
+LEGONN_COMMAND="cd egs/numbers/lego1 && ${before}./board.sh${options% \'\'}"
 
 # Half of the demo's epochs, or fewer, are enough to compare.
 short="--max_epoch 8"

@@ -130,7 +130,7 @@ class Watch:
     ) -> None:
         self.count = count
         self.warnings = warnings
-        self.warned = set(warnings())  # by an earlier run
+        self.warned: set[str] = set()
         self.name = name
         self.unit = unit
         self.terminal = sys.stderr.isatty()

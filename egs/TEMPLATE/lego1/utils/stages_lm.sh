@@ -48,6 +48,7 @@ train_lm() {
     mapfile -t task < <(lm_task --collect_stats false --resume true --output_dir "${lm_exp}" \
         --train_shape_file "${lm_stats_dir}/train/text_shape.bpe" \
         --valid_shape_file "${lm_stats_dir}/valid/text_shape.bpe")
+    rm -f "${lm_exp}/train.log"
     OMP_NUM_THREADS=${num_threads} with_progress epochs "${lm_exp}/train.log" 0 "stage 7" epochs \
         launch "${lm_exp}" -m legonn.bin.train_lm "${task[@]}" 2>"${lm_exp}/launch.log" ||
         training_failed "${lm_exp}"

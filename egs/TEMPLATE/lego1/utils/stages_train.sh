@@ -156,6 +156,7 @@ train() {
     ! hears || src_shape=speech_shape
     [ ! -f "${lego_stats_dir}/train/feats_stats.npz" ] ||
         statistics=(--feats_stats "${lego_stats_dir}/train/feats_stats.npz")
+    rm -f "${lego_exp}/train.log" # an earlier run's, whose warnings would be taken for this one's
     # shellcheck disable=SC2086
     # Large pages (glibc 2.35 and newer; others ignore it) make training on a CPU some hundredths faster.
     OMP_NUM_THREADS=${num_threads} GLIBC_TUNABLES=${GLIBC_TUNABLES:-glibc.malloc.hugetlb=1} \
@@ -195,6 +196,6 @@ stage_train() {
     begin_training "${lego_exp}" "${key}" --lego_tag
     write_rerun_script
     once "${lego_exp}/.done" "${key}" train
-    [ -z "${freeze}" ] || grep -ho 'frozen: .*' "${lego_exp}/train.log" | sort -u
+    grep -ho 'frozen: .*' "${lego_exp}/train.log" | sort -u || true
     log "experiment: ${lego_exp}; again: ${lego_exp}/run.sh"
 }
