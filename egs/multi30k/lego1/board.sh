@@ -328,8 +328,8 @@ ingestors() { # decoders that learned behind the lent one's encoder, which staye
             --pretrained_encoder "${expdir}/donor$(lent 5000)" ${compared:+--compare_with "${compared}/decode"}
         swap E9 "other-encoder+${ingestor},24000" "other_s${first}" "${name}_s${first}" "${first}" "${as_donor[@]}" \
             ${compared:+--compare_with "${expdir}/compose_other_s${first}_$(basename "${compared}")/decode"}
-        swap E9 "Fr-encoder+${ingestor},5000" "low5000_s${first}" "${name}_s${first}" "${first}" "${data[@]}" \
-            ${compared:+--compare_with "${expdir}/compose_low5000_s${first}_$(basename "${compared}")/decode"}
+        swap E9 "Fr-encoder+${ingestor},5000" "low5000_for_donor_s${first}" "${name}_s${first}" "${first}" "${data[@]}" \
+            ${compared:+--compare_with "${expdir}/compose_low5000_for_donor_s${first}_$(basename "${compared}")/decode"}
         compared=${compared:-${expdir}/behind_r1_s${first}}
     done
 }
