@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import re
 import shutil
@@ -398,3 +399,28 @@ def test_a_recipe_without_its_own_data_script_takes_what_is_there(again: Any) ->
     (again.folder / "data/val_de_en/text.tc.en").unlink()
     printed = again.fail(*GERMAN, *stages, script="../../TEMPLATE/lego1/lego.sh")
     assert "data/val_de_en/text.tc.en is missing: this recipe has no local/data.sh" in printed
+
+
+def cached(home: Path, name: str, commit: str, module: Path) -> None:
+    """Put a module into the Hub's cache, its main branch at this commit."""
+    folder = home / f"hub/models--{name.replace('/', '--')}"
+    (folder / "refs").mkdir(parents=True, exist_ok=True)
+    (folder / "refs/main").write_text(commit)
+    shutil.copytree(module, folder / "snapshots" / commit)
+
+
+def test_a_module_that_changed_on_the_hub_is_decoded_with_again(again: Any, tmp_path: Path) -> None:
+    """Under its name alone a branch that moved couldn't be seen."""
+    home = tmp_path / "hub_home"
+    recipe = dataclasses.replace(
+        again, variables={"HF_HOME": str(home), "HF_HUB_OFFLINE": "1", "PYTHONWARNINGS": "ignore"}
+    )
+    options = "--stage 12 --stop_stage 12 --skip_train true --pretrained_encoder exp/de_en".split()
+    words = [*GERMAN, *options, "--pretrained_decoder", "hf:me/x"]
+    printed = []
+    for commit, name in (("1" * 40, "de_en"), ("", ""), ("2" * 40, "ro_en")):
+        if commit:
+            cached(home, "me/x", commit, again.folder / f"exp/{name}/modules/{name}_decoder")
+        printed.append(recipe.run(*words, script="../../TEMPLATE/lego1/lego.sh"))
+    stamp = "up to date: exp/compose_de_en_x/decode/test_de_en/.done"
+    assert [stamp in text for text in printed] == [False, True, False]

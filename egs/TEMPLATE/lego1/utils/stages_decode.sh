@@ -23,8 +23,8 @@ with_model() { # with_model M: of an experiment, with --inference_model where no
 
 checkpoint_sums() { # checkpoint_sums M: what a decoding, or a training from it, depends on
     local folder=${1%%:*}
-    if [[ "$1" == hf:* ]]; then
-        echo "$1"
+    if [[ "$1" == hf:* ]]; then # a branch may have moved
+        echo "$1 $(sums "$("${python}" "${utils}/module_folder.py" "$1")/module.yaml" | cut -d ' ' -f 1)"
     elif [ -f "$1" ]; then
         sums "$1"
     elif is_module "$1"; then
