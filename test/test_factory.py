@@ -22,6 +22,7 @@ from legonn.factory import (
 )
 from legonn.head import Head
 from legonn.ingestor import BeamConv, WEmb
+from legonn.schedule import AUTO
 
 EGS = Path(__file__).resolve().parents[1] / "egs"
 CONFIGS = sorted(EGS.glob("*/lego1/conf/**/train*.yaml"))
@@ -61,7 +62,13 @@ def test_every_optimiser_and_scheduler_is_built(path: Path) -> None:
     weights = [torch.nn.Parameter(torch.zeros(2))]
     optimiser = optim_classes[config["optim"]](weights, **config.get("optim_conf", {}))
     if config.get("scheduler"):
-        scheduler_classes[config["scheduler"]](optimiser, **config.get("scheduler_conf", {}))
+        conf = dict(config.get("scheduler_conf", {}))
+        if conf.get("max_steps") == AUTO:
+            assert (
+                path not in LANGUAGE_MODELS
+            )  # ESPnet's task trains them, which knows no such word
+            conf["max_steps"] = 9
+        scheduler_classes[config["scheduler"]](optimiser, **conf)
 
 
 def test_both_recipes_have_configurations() -> None:
