@@ -5,6 +5,7 @@ ESPnet's `build_tokenizer` does as much, but importing it loads nltk and tries t
 
 from __future__ import annotations
 
+import functools
 import hashlib
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
@@ -106,6 +107,12 @@ class TextCodec:
             except (OSError, RuntimeError) as error:
                 raise ConfigError(f"{self.model} is no sentencepiece model: {error}") from error
         return self._pieces
+
+    @functools.cached_property
+    def has_words(self) -> bool:
+        """Whether most tokens are longer than a letter: a list of words and parts of words."""
+        lengths = [len(token.strip("\u2581")) for token in self.tokens if token[:1] != "<"]
+        return sum(length > 1 for length in lengths) > len(lengths) / 2
 
     def split(self, text: str) -> list[str]:
         """Text -> tokens."""

@@ -223,3 +223,16 @@ def test_only_unigrams_can_be_sampled(tmp_path: Path) -> None:
         ConfigError, match="bpe.model can't be sampled: make the list with --bpemode"
     ):
         pairs.sample("one", alpha=1.0, draw=np.zeros)
+
+
+@pytest.mark.parametrize(
+    ("tokens", "words"),
+    [
+        (LETTERS, False),
+        (WORDS, True),
+        (("<blank>", "<unk>", "\u2581a", "\u2581", "n", "\u2581an", "ing", "<sos/eos>"), False),
+        (("<blank>", "<unk>", "\u2581a", "n", "\u2581an", "ing", "ed", "<sos/eos>"), True),
+    ],
+)
+def test_a_list_of_letters_is_told_from_one_of_words(tokens: tuple[str, ...], words: bool) -> None:
+    assert TextCodec(token_type="word", tokens=tokens).has_words == words

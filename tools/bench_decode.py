@@ -238,7 +238,11 @@ def translator(system: Any, args: argparse.Namespace, **options: Any) -> Any:
 
     from legonn.search import DecodingOptions, Translator
 
-    joint = {"mode": "joint", "ctc_weight": args.ctc_weight} if args.ctc_weight else {}
+    joint = (
+        {"mode": "joint", "ctc_weight": args.ctc_weight}
+        if args.ctc_weight
+        else {"mode": "attention"}
+    )
     usual = {"beam_size": args.beam_size, "length_penalty": 1.0, "precision": args.precision}
     given = {key: yaml.safe_load(value) for key, value in (one.split("=") for one in args.options)}
     return Translator(system, DecodingOptions(**{**usual, **joint, **options, **given}))

@@ -92,6 +92,7 @@ def ours(chain: Any, precision: str, steps: int, args: argparse.Namespace) -> De
         {"maxlenratio": -float(steps), "minlenratio": -float(steps)} if steps else {}
     )
     options = DecodingOptions(
+        mode="attention",
         beam_size=args.beam_size,
         patience=1,
         batch_size=args.batch_size,

@@ -126,11 +126,13 @@ def _about(
     """What a run has in common with one that it may resume."""
     from legonn.part import stored, weights_sha256
     from legonn.search.journal import fingerprint
+    from legonn.search.strategies import mode_for
 
     weights = {name: value.detach() for name, value in stored(system.chain).items()}
     items = [given.ids, given.texts] if not isinstance(given, dict) else map(repr, given.values())
     return {
         **dataclasses.asdict(options),
+        "mode": mode_for(system.chain, options),
         "ensemble_weights": list(options.ensemble_weights),  # as JSON gives it back
         **{name: getattr(args, name) for name in ("max_seconds", "max_tokens", "ngpu")},
         "system": fingerprint([system.config, weights_sha256(weights)]),

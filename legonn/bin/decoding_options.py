@@ -12,7 +12,8 @@ from legonn.search.options import MODES, DecodingOptions
 __all__ = ["add_decoding_options", "add_device_options", "decoding_options", "prepare_device"]
 
 OPTION_HELP = {
-    "mode": "beam search with the decoder (attention), or with it and the last interface's CTC (joint); the decoder's "
+    "mode": "beam search with the decoder (attention), or with it and the last interface's CTC (joint); joint where an "
+    "interface was learned with CTC, else attention (auto); the decoder's "
     "best token at each step (greedy); that interface alone, its best path (ctc_greedy) or its most probable outputs "
     "(ctc_beam); or these, scored again by the decoder (rescore)",
     "beam_size": "hypotheses kept at each step, or in ctc_beam and rescore at each position",

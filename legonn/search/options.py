@@ -12,7 +12,7 @@ from legonn.errors import ConfigError
 
 __all__ = ["MODES", "DecodingOptions"]
 
-MODES = ("attention", "joint", "greedy", "ctc_greedy", "ctc_beam", "rescore")
+MODES = ("auto", "attention", "joint", "greedy", "ctc_greedy", "ctc_beam", "rescore")
 PRECISIONS = ("fp32", "bf16", "int8", "auto")
 
 
@@ -22,11 +22,12 @@ class DecodingOptions:
 
     Attributes
     ----------
-    mode : {"attention", "joint", "greedy", "ctc_greedy", "ctc_beam", "rescore"}
-        attention: beam search with the decoder; joint: with the decoder and the CTC of the last
-        interface; greedy: the decoder's best token at each step. Without a decoder, ctc_greedy: the best token at each
-        position of the last interface; ctc_beam: its most probable outputs, by prefix beam search; rescore: these,
-        compared by what the decoder and CTC give the whole of each, as in joint.
+    mode : {"auto", "attention", "joint", "greedy", "ctc_greedy", "ctc_beam", "rescore"}
+        auto: joint where an interface was learned with CTC, else attention. attention: beam search with the decoder;
+        joint: with the decoder and the CTC of the last interface; greedy: the decoder's best token at each step.
+        Without a decoder, ctc_greedy: the best token at each position of the last interface; ctc_beam: its most probable
+        outputs, by prefix beam search; rescore: these, compared by what the decoder and CTC give the whole of each, as
+        in joint.
     beam_size : int
         Hypotheses kept at each step, or in the CTC modes at each position.
     length_penalty : float
@@ -64,7 +65,7 @@ class DecodingOptions:
         Of the matrix products. int8: weights and inputs of linear layers as 8-bit integers, on a CPU.
     """
 
-    mode: str = "attention"
+    mode: str = "auto"
     beam_size: int = 5
     length_penalty: float = 1.0
     length_bonus: float = 0.0

@@ -26,6 +26,7 @@ __all__ = [
     "Joint",
     "Rescore",
     "Strategy",
+    "mode_for",
     "strategy_for",
 ]
 
@@ -279,6 +280,13 @@ def _decoder_names(chains: Sequence[Chain]) -> list[str]:
     return ["decoder", *(f"decoder_{i}" for i in range(2, len(chains) + 1))]
 
 
+def mode_for(chain: Chain, options: DecodingOptions) -> str:
+    """The mode that `options` name; for auto, the one that suits the chain."""
+    if options.mode != "auto":
+        return options.mode
+    return "joint" if chain.head is not None and chain.ctc_weight else "attention"
+
+
 def strategy_for(chain: Chain, options: DecodingOptions) -> Strategy:
     """The strategy that `options` name.
 
@@ -288,7 +296,7 @@ def strategy_for(chain: Chain, options: DecodingOptions) -> Strategy:
         If it needs an interface and the chain is a plain encoder-decoder; if it can't decode the ensemble given, or
         with its language model; if there are weights for another number of decoders.
     """
-    strategy = STRATEGIES[options.mode]
+    strategy = STRATEGIES[mode_for(chain, options)]
     count, weights = len(chain.members()), options.ensemble_weights
     legal = " or ".join(name for name, one in STRATEGIES.items() if one.takes_ensembles)
     if count > 1 and not strategy.takes_ensembles:

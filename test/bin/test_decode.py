@@ -496,7 +496,7 @@ def test_an_error_of_a_process_is_one_message(
 # ---- Speech ----------------------------------------------------------------------------------------
 
 RATE = 8000
-SHORT = ["--minlenratio", "-3", "--maxlenratio", "-6", "--beam_size", "2"]
+SHORT = ["--mode", "attention", "--minlenratio", "-3", "--maxlenratio", "-6", "--beam_size", "2"]
 
 
 @pytest.fixture
@@ -523,10 +523,13 @@ def sound(seconds: float, seed: int = 0) -> NDArray[np.float64]:
 def expected(ears: Path, *samples: NDArray[Any], **options: Any) -> list[Hypothesis]:
     return System.load(ears).transcribe(
         [one.astype(np.float32) for one in samples],
-        beam_size=2,
-        minlenratio=-3.0,
-        maxlenratio=-6.0,
-        **options,
+        **{
+            "mode": "attention",
+            "beam_size": 2,
+            "minlenratio": -3.0,
+            "maxlenratio": -6.0,
+            **options,
+        },
     )
 
 

@@ -11,7 +11,7 @@ from legonn.search.notes import Notes
 # A letter is a token, and a zero-width space is none.
 TRANSLATOR: Any = SimpleNamespace(
     unknown=lambda tokens: [c for c in tokens if c in "ΩßX"],
-    codec=SimpleNamespace(split=lambda text: list(text.replace("\u200b", ""))),
+    codec=SimpleNamespace(split=lambda text: list(text.replace("\u200b", "")), has_words=False),
 )
 
 
@@ -60,3 +60,32 @@ def test_good_input_gives_none() -> None:
     notes, told = make_notes()
     assert notes.look(TRANSLATOR, Lines("in", [1], ["a"])) == ["a"]
     assert notes.warnings() == told == []
+
+
+def test_lines_that_fall_apart_into_letters_are_named() -> None:
+    pieces: Any = SimpleNamespace(
+        unknown=lambda tokens: [],
+        codec=SimpleNamespace(split=lambda text: text.split("|"), has_words=True),
+    )
+    notes, told = make_notes()
+    capitals = "\u2581T|W|O|\u2581|D|O|G|S|\u2581P|L|A|Y"
+    lines = [
+        capitals,
+        "\u2581Two|\u2581d|o|g|s|\u2581p|l|ay|.",
+        "a|b|c|d|e|f|g|h|i|jk",
+        "a|b|c|d|e|f|g|h|ij|kl",
+        "a|b",
+    ]
+    notes.look(pieces, Lines("in", range(1, 6), lines))
+    (warning,) = notes.warnings()
+    assert warning.startswith(
+        "warning: 2 lines are read letter by letter, where the encoder learned words"
+    )
+    assert warning.endswith("in another language: in:1, in:3")
+    assert told == []
+
+
+def test_a_list_of_letters_reads_letters() -> None:
+    notes, _ = make_notes()
+    notes.look(TRANSLATOR, Lines("in", [1], ["abcdefghijklmnop"]))
+    assert notes.warnings() == []

@@ -61,7 +61,7 @@ def test_what_is_no_configuration(tmp_path: Path, content: str) -> None:
     [
         (
             {"mode": "ctc"},
-            "mode is 'ctc'; legal are attention, joint, greedy, ctc_greedy, ctc_beam, rescore",
+            "mode is 'ctc'; legal are auto, attention, joint, greedy, ctc_greedy, ctc_beam, rescore",
         ),
         ({"beam_size": 0}, "beam_size is 0; it must be at least 1"),
         ({"beam_size": 3, "nbest": 4}, "nbest is 4; legal are 1 to beam_size"),

@@ -147,7 +147,7 @@ def test_the_score_is_what_the_decoder_gives_in_one_pass(
     """The golden value comes from the uncached forward pass of training."""
     chain = make_chain(system=system)
     source = torch.tensor([[2, 5, 3, 3, 4]])
-    options = DecodingOptions(beam_size=4, nbest=3, length_penalty=0.5)
+    options = DecodingOptions(mode="attention", beam_size=4, nbest=3, length_penalty=0.5)
     (found,) = decode_batch(chain, list(source), options)
     assert len(found) == 3
     assert found[0].score >= found[1].score >= found[2].score
@@ -179,7 +179,26 @@ def test_joint_without_ctc_is_attention(make_chain: MakeChain) -> None:
     chain = make_chain()
     source = torch.tensor([[2, 5, 3], [4, 4, 2]])
     joint = decode_batch(chain, list(source), DecodingOptions(mode="joint", ctc_weight=0.0))
-    assert joint == decode_batch(chain, list(source), DecodingOptions())
+    assert joint == decode_batch(chain, list(source), DecodingOptions(mode="attention"))
+
+
+@pytest.mark.parametrize(
+    ("conf", "mode"),
+    [
+        ({}, "joint"),
+        ({"system": "hybrid"}, "joint"),
+        ({"system": "attention"}, "attention"),
+        ({"ctc_weight": 0.0}, "attention"),
+    ],
+)
+def test_auto_asks_the_interface_that_was_learned(
+    make_chain: MakeChain, conf: dict[str, object], mode: str
+) -> None:
+    chain = make_chain(**conf)
+    sources = [torch.tensor([2, 5, 3]), torch.tensor([4, 4, 2])]
+    found = decode_batch(chain, sources, DecodingOptions())
+    assert found == decode_batch(chain, sources, DecodingOptions(mode=mode))
+    assert ("ctc" in found[0][0].scores) == (mode == "joint")
 
 
 def test_ctc_greedy_shows_the_interface(make_chain: MakeChain) -> None:
@@ -213,7 +232,7 @@ def test_greedy_is_a_beam_of_one(
     sources = [row[: 1 + i % 7] for i, row in enumerate(rows)]
     limits = {"minlenratio": fewest, "maxlenratio": most, "length_penalty": 0.5}
     greedy = decode_batch(chain, sources, DecodingOptions(mode="greedy", **limits))  # type: ignore[arg-type]
-    beam = decode_batch(chain, sources, DecodingOptions(beam_size=1, **limits))  # type: ignore[arg-type]
+    beam = decode_batch(chain, sources, DecodingOptions(mode="attention", beam_size=1, **limits))  # type: ignore[arg-type]
     assert [row[0].ids for row in greedy] == [row[0].ids for row in beam]
     for one, other in zip(greedy, beam, strict=True):
         assert one[0].score == pytest.approx(other[0].score, abs=1e-5)
@@ -365,7 +384,7 @@ def test_an_ensemble_drops_a_minimum_that_ctc_forbids(make_chain: MakeChain) -> 
     assert len(six[0].ids) in (4, 5)
 
 
-@pytest.mark.parametrize("mode", sorted({*MODES} - {"attention", "joint"}))
+@pytest.mark.parametrize("mode", sorted({*MODES} - {"auto", "attention", "joint"}))
 def test_other_modes_have_no_place_for_an_ensemble(trio: Ensemble, mode: str) -> None:
     with pytest.raises(ConfigError, match=f"mode is '{mode}'.*only in mode attention or joint$"):
         prepare(trio, DecodingOptions(mode=mode))
@@ -431,7 +450,7 @@ def test_with_a_language_model_each_input_gives_what_it_gives_alone(
 
 def test_other_modes_have_no_place_for_a_language_model(advised: Ensemble) -> None:
     alone = Ensemble(advised.members()[1], language_model=advised.language_model)
-    for mode in {*MODES} - {"attention", "joint"}:
+    for mode in {*MODES} - {"auto", "attention", "joint"}:
         with pytest.raises(
             ConfigError, match=f"mode is '{mode}', and a language model .*: leave out --lm$"
         ):
