@@ -11,8 +11,8 @@ __all__ = ["Notes"]
 
 SHOWN = 5
 LONG = 300  # tokens
-# Of a line's tokens, from so many on, the share of single characters. Of captions in 300 or 2,000 pieces no line has more than
-# 0.8 as it was written, and every one has 1 in capitals.
+# Of a line's tokens, from so many on, the share of single characters. Of captions in 300 or 2,000 pieces no line has
+# more than 0.8 as it was written, and every one has 1 in capitals.
 SPELLED_TOKENS, SPELLED = 10, 0.9
 
 

@@ -25,9 +25,9 @@ class DecodingOptions:
     mode : {"auto", "attention", "joint", "greedy", "ctc_greedy", "ctc_beam", "rescore"}
         auto: joint where an interface was learned with CTC, else attention. attention: beam search with the decoder;
         joint: with the decoder and the CTC of the last interface; greedy: the decoder's best token at each step.
-        Without a decoder, ctc_greedy: the best token at each position of the last interface; ctc_beam: its most probable
-        outputs, by prefix beam search; rescore: these, compared by what the decoder and CTC give the whole of each, as
-        in joint.
+        Without a decoder, ctc_greedy: the best token at each position of the last interface; ctc_beam: its most
+        probable outputs, by prefix beam search; rescore: these, compared by what the decoder and CTC give the whole of
+        each, as in joint.
     beam_size : int
         Hypotheses kept at each step, or in the CTC modes at each position.
     length_penalty : float
