@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import difflib
 import inspect
+import os
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -12,8 +13,10 @@ from typing import Any
 import torch
 from espnet2.tasks.abs_task import optim_classes, scheduler_classes
 
+from legonn.audio.archive import archive_place
 from legonn.chain import Chain
 from legonn.data.check import FileReport, check_file
+from legonn.data.folder import read_text
 from legonn.errors import ConfigError, DataError
 from legonn.finetuning import parameter_groups
 from legonn.schedule import AUTO
@@ -117,7 +120,9 @@ def _near(key: str, legal: Collection[str]) -> str:
 
 
 def _check_data(args: argparse.Namespace) -> None:
-    """Text files as `legonn validate` checks them, and that each holds all utterances of the shape file."""
+    """Text files as `legonn validate` checks them; that recordings are there, which ESPnet sees when it comes to them;
+    and that each file of texts holds all utterances of the shape file.
+    """
     faults: list[str] = []
     for phase in PHASES:
         entries = getattr(args, f"{phase}_data_path_and_name_and_type")
@@ -125,11 +130,27 @@ def _check_data(args: argparse.Namespace) -> None:
             check_file(Path(path), max_length=0) for path, _, kind in entries if kind == "text"
         ]
         faults += [fault for report in reports for fault in report.faults]
+        for path, _, kind in entries:
+            faults += _absent(Path(path)) if kind == "sound" else []
         for shape in getattr(args, f"{phase}_shape_file")[:1]:  # it says which utterances there are
             faults += _lacking(reports, Path(shape))
     if faults:
         faults = list(dict.fromkeys(faults))
         raise DataError(f"{len(faults)} faults in the data of the training:", faults)
+
+
+def _absent(scp: Path) -> list[str]:
+    """Recordings that a list of them names, and nobody finds."""
+    if not scp.is_file():
+        return [f"{scp}: no such file; run stages 1 to 4, or mend the name"]
+    faults = []
+    for utt_id, source in read_text(scp).items():
+        archived = archive_place(source)
+        if not os.path.isfile(source if archived is None else archived[0]):
+            faults.append(
+                f"{scp}: {utt_id}: {source}: no such file; put it back, or run stage 3 again"
+            )
+    return faults
 
 
 def _lacking(reports: Sequence[FileReport], shape: Path) -> list[str]:

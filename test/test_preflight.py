@@ -104,3 +104,16 @@ def test_utterances_that_a_file_lacks_are_named(
     shape = corpus.folder / "train.src"
     assert f"{tmp_path / 'some.tgt'}: lacks train05 of {shape}" in printed
     assert printed.count("lacks") == 1
+
+
+def test_recordings_that_are_gone_are_all_named(
+    corpus: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "here.wav").write_bytes(b"")
+    scp = tmp_path / "wav.scp"
+    scp.write_text(f"a {tmp_path}/gone.wav\nb {tmp_path}/here.wav\nc {tmp_path}/gone.ark:17\n")
+    entry = f"{scp},speech,sound"
+    printed = refusal(corpus, tmp_path, capsys, "--train_data_path_and_name_and_type", entry)
+    assert f"{scp}: a: {tmp_path}/gone.wav: no such file; put it back" in printed
+    assert f"{scp}: c: {tmp_path}/gone.ark:17: no such file; put it back" in printed
+    assert printed.count("no such file") == 2

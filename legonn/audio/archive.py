@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import struct
 from pathlib import Path
@@ -20,8 +21,8 @@ PICKLED = b"PKL"
 
 def archive_place(source: str) -> tuple[Path, int] | None:
     """File and byte of `x.ark:1234`; None for the name of a file."""
-    found = re.fullmatch(r"(.+):(\d+)", source)
-    if found is None or Path(source).exists():
+    found = re.fullmatch(r"(.+):(\d{1,18})", source)
+    if found is None or os.path.exists(source):
         return None
     return Path(found[1]), int(found[2])
 

@@ -57,7 +57,7 @@ class Target:
 
     def __post_init__(self) -> None:
         check_format(self.format, self.sample_rate, option="--audio_format")
-        if not self.speeds or len(set(self.speeds)) < len(self.speeds):
+        if not self.speeds or len({f"{speed:g}" for speed in self.speeds}) < len(self.speeds):
             raise ConfigError(f"--speeds {self.speeds}: give one or more, each once")
         for speed in self.speeds:
             if not SPEEDS[0] <= speed <= SPEEDS[1]:
@@ -127,8 +127,11 @@ def prepare_folder(
     ------
     DataError
         Naming every utterance that can't be used, when they are more than `skip_bad`; every id that only some of
-        the files have. Then nothing but recordings has been written.
+        the files have, and every one that a copy at another speed has, too. Then nothing but recordings has been
+        written. And nothing at all where `output` has recordings that came from elsewhere.
     """
+    _check_output(source, output)
+    _check_copies(source, utterances, target)
     _begin(source, output, target, utterances.values())
     names = [*texts, *(["utt2spk"] if (source / "utt2spk").exists() else [])]
     columns = {name: read_text(source / name) for name in names}
@@ -141,6 +144,30 @@ def prepare_folder(
     good = _without_bad(source, done, skip_bad)
     _write_folder(output, target, good, columns)
     return done
+
+
+def _check_output(source: Path, output: Path) -> None:
+    """Originals must not be written over, or removed as what another run has left."""
+    if output.resolve() == source.resolve():
+        raise DataError(f"{output} would be written over itself: give another --output")
+    if (output / "wav.scp").exists() and not (output / RECORD).exists():
+        raise DataError(
+            f"{output} has a wav.scp that was not made here: move the folder away, or give another --output (stage 2 "
+            "writes data/<train_set>_sp)"
+        )
+
+
+def _check_copies(source: Path, utterances: Mapping[str, Utterance], target: Target) -> None:
+    faults = [
+        f"{utterances[copy].place}: {copy} is also what {utt_id} is called at speed {speed:g}; rename it, or leave out "
+        "the speeds if they are in the folder already"
+        for speed in target.speeds
+        if speed != 1.0
+        for utt_id in utterances
+        if (copy := speed_id(utt_id, speed)) in utterances
+    ]
+    if faults:
+        raise DataError(f"{source}: ids that copies have, too:", faults)
 
 
 def _begin(source: Path, output: Path, target: Target, utterances: Iterable[Utterance]) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import math
+import os
 import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -170,15 +172,15 @@ def list_utterances(folder: str | Path, *, allow_pipes: bool = False) -> Listing
 
 
 def _find(source: str, folder: Path) -> str:
-    if source.endswith("|") or Path(source).exists():
+    if source.endswith("|") or os.path.exists(source):  # False where it can't be looked at, too
         return source
     path, ending = source, ""
     if (archived := archive_place(source)) is not None:
         path, ending = str(archived[0]), f":{archived[1]}"
-        if archived[0].exists():
+        if os.path.exists(archived[0]):
             return source
     beside = [place / path for place in (folder, folder.parent)]
-    return str(next((found for found in beside if found.exists()), path)) + ending
+    return str(next((found for found in beside if os.path.exists(found)), path)) + ending
 
 
 def _segments(
@@ -202,9 +204,9 @@ def _segments(
         to_the_end = end == -1
         if recording not in known:
             listed.faults.append(f"{place}: recording {recording} isn't in wav.scp; add it there")
-        elif not (0 <= start < end or (to_the_end and start >= 0)):
+        elif not (math.isfinite(start + end) and 0 <= start and (start < end or to_the_end)):
             listed.faults.append(
-                f"{place}: from {start} to {end}: the start comes first, and from 0 on"
+                f"{place}: from {start} to {end}: seconds, the start first, and from 0 on"
             )
         elif channel is not None and channel < 0:
             listed.faults.append(f"{place}: channel {channel}: they count from 0")
@@ -258,7 +260,7 @@ def _read(utterance: Utterance) -> tuple[Samples, int]:
 
     archived = None if utterance.is_pipe else archive_place(utterance.source)
     try:
-        if archived is not None and archived[0].is_file():
+        if archived is not None and os.path.isfile(archived[0]):
             samples, rate = _read_archive(utterance, *archived)
             start, count = _span(utterance, rate)
             return samples[start:][:count], rate
@@ -268,11 +270,14 @@ def _read(utterance: Utterance) -> tuple[Samples, int]:
                 file.seek(min(start, file.frames))
             samples = file.read(-1 if count is None else count, dtype="float32", always_2d=True)
             return samples, file.samplerate
+    except DataError:  # which is a ValueError
+        raise
     except soundfile.LibsndfileError as error:
         raise DataError(
             f"{utterance.where}: no sound that can be read ({error.error_string})"
         ) from error
-    except (OSError, MemoryError) as error:  # no right to read it; a header of the impossible
+    # No right to read it; a header of the impossible; a format that doesn't say what it holds, as raw samples.
+    except (OSError, MemoryError, OverflowError, TypeError, ValueError) as error:
         raise DataError(f"{utterance.where}: can't be read ({error})") from error
 
 
@@ -289,7 +294,7 @@ def _read_archive(utterance: Utterance, path: Path, offset: int) -> tuple[Sample
         raise DataError(f"{utterance.where}: {error}") from error
 
 
-def _open(utterance: Utterance) -> str | io.BytesIO:
+def _open(utterance: Utterance) -> bytes | io.BytesIO:
     """What soundfile can open."""
     if utterance.is_pipe:
         command = utterance.source.removesuffix("|")
@@ -297,10 +302,9 @@ def _open(utterance: Utterance) -> str | io.BytesIO:
         if status:
             raise DataError(f"{utterance.place}: the command ends with {status}: {said or command}")
         return io.BytesIO(output)
-    path = Path(utterance.source)
-    if not path.is_file():
+    if not os.path.isfile(utterance.source):
         raise DataError(f"{utterance.where}: no such file")
-    return str(path)
+    return os.fsencode(utterance.source)  # names in whatever encoding
 
 
 @lru_cache(maxsize=1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -48,6 +49,9 @@ BAD: dict[str, tuple[Callable[[Path], object], str]] = {
     "short.wav": (lambda path: write(path, noise(0.01)), "0.010 s, too short for a word"),
     "nan.wav": (not_a_number, "samples that are no numbers"),
     "absent.wav": (lambda path: None, "no such file"),
+    f"{'x' * 300}.wav": (lambda path: None, "no such file"),
+    f"a.ark:{'9' * 30}": (lambda path: None, "no such file"),
+    "samples.raw": (lambda path: path.write_bytes(bytes(32000)), "can't be read"),
     "cut.ogg": (lambda path: cut(path, noise(1)), "cut off: "),
     "inverted.wav": (
         lambda path: write(path, np.stack([noise(1), -noise(1)], axis=1)),
@@ -64,6 +68,20 @@ def test_each_kind_of_bad_audio_is_named_with_its_line(tmp_path: Path, name: str
     assert fault.startswith("wav.scp:3: ")
     assert str(tmp_path / name) in fault
     assert what in fault
+
+
+def test_names_in_another_encoding_than_utf8_are_read(tmp_path: Path) -> None:
+    write(tmp_path / "a.wav", noise(1.5))
+    path = Path(os.fsdecode(os.fsencode(tmp_path) + b"/caf\xe9.wav"))
+    (tmp_path / "a.wav").rename(path)
+    assert check_sound(Utterance("u", str(path), str(path))).seconds == 1.5
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root reads everything")
+def test_a_folder_that_may_not_be_entered(tmp_path: Path) -> None:
+    (tmp_path / "locked").mkdir(mode=0)
+    (tmp_path / "wav.scp").write_text(f"u {tmp_path}/locked/a.wav\n")
+    assert "locked/a.wav: no such file" in check_recordings(tmp_path).faults[0]
 
 
 def test_good_audio_has_no_faults(tmp_path: Path) -> None:

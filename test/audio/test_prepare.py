@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -227,11 +228,41 @@ def test_ids_must_agree(source: Path, tmp_path: Path) -> None:
     ]
 
 
+def test_an_id_that_a_copy_has_too_is_named(source: Path, tmp_path: Path) -> None:
+    for name in ("wav.scp", "text.tc.en", "utt2spk"):
+        column = read_text(source / name)
+        write_text(source / name, {**column, "sp0.9-other": column["other"]})
+    with pytest.raises(DataError, match="ids that copies have, too") as error:
+        prepare(source, tmp_path / "out", Target(speeds=(0.9, 1.0)))
+    assert error.value.items == [
+        f"{source}/wav.scp:3: sp0.9-other is also what other is called at speed 0.9; rename it, or leave out the "
+        "speeds if they are in the folder already"
+    ]
+    assert not (tmp_path / "out").exists()
+
+
+def test_originals_are_not_written_over(source: Path) -> None:
+    before = {path: path.read_bytes() for path in source.rglob("*") if path.is_file()}
+    with pytest.raises(DataError, match="would be written over itself: give another --output"):
+        prepare(source, source.parent / "." / source.name, Target(sample_rate=8000))
+    other = source.parent / "data_sp"
+    shutil.copytree(source, other)
+    with pytest.raises(DataError, match="data_sp has a wav.scp that was not made here"):
+        prepare(source, other)
+    for folder in (source, other):
+        assert before == {
+            source / path.relative_to(folder): path.read_bytes()
+            for path in folder.rglob("*")
+            if path.is_file()
+        }
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
         ({"speeds": ()}, "give one or more, each once"),
         ({"speeds": (1.0, 1.0)}, "give one or more, each once"),
+        ({"speeds": (1.1, 1.1000001)}, "give one or more, each once"),  # ids have six digits of it
         ({"speeds": (3.0,)}, r"--speeds 3.0: give 0.5 to 2.0"),
         ({"format": "mp3"}, "--audio_format mp3: give one of flac, wav, opus"),
         (

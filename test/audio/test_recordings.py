@@ -101,7 +101,9 @@ def test_a_command_that_fails_says_what_it_said(folder: Path) -> None:
 def test_all_faults_at_once(folder: Path) -> None:
     scp, segments = folder / "wav.scp", folder / "segments"
     scp.write_bytes(scp.read_bytes() + b"a x.wav\nb\n c.wav\nd \xff\n")
-    segments.write_text("a-1 a 1 0.5\na-2 z 0 1\na-3 a 0\na-4 a 0 1\na-4 a 0 1\na-5 a 0 1 -1\n")
+    segments.write_text(
+        "a-1 a 1 0.5\na-2 z 0 1\na-3 a 0\na-4 a 0 1\na-4 a 0 1\na-5 a 0 1 -1\na-6 a 0 inf\na-7 a inf -1\n"
+    )
     with pytest.raises(DataError) as error:
         read_utterances(folder)
     assert [item.split(";")[0] for item in error.value.items] == [
@@ -109,12 +111,14 @@ def test_all_faults_at_once(folder: Path) -> None:
         f"{scp}:3: no file after the id",
         f"{scp}:4: no id",
         f"{scp}:5: not UTF-8 at byte 3",
-        f"{segments}:1: from 1.0 to 0.5: the start comes first, and from 0 on",
+        f"{segments}:1: from 1.0 to 0.5: seconds, the start first, and from 0 on",
         f"{segments}:2: recording z isn't in wav.scp",
         f"{segments}:3: write <utt-id> <recording-id> <start> <end>, in seconds, and for one of several channels its "
         "number, 0 or more",
         f"{segments}:5: id a-4 again, first in line 4",
         f"{segments}:6: channel -1: they count from 0",
+        f"{segments}:7: from 0.0 to inf: seconds, the start first, and from 0 on",
+        f"{segments}:8: from inf to -1.0: seconds, the start first, and from 0 on",
     ]
 
 
