@@ -2,6 +2,7 @@
 # rights. Another Python: make demo PYTHON=python3.12
 
 PYTHON ?= python3
+TEST_PROCESSES ?= 2
 VENV := .venv
 SHELL := /bin/bash
 
@@ -18,7 +19,7 @@ SCRIPTS = $(shell find egs tools .ci -type f \( -name '*.sh' -o -path .ci/run \)
 
 help:
 	@echo "make demo    train German-English and Romanian-English numbers, swap their decoders"
-	@echo "make test    run the tests"
+	@echo "make test    run the tests, two at once (TEST_PROCESSES=4: four)"
 	@echo "make check   formatter, linters, type checker"
 	@echo "make clean   remove .venv, caches, and what the demo made"
 	@echo "make venv    only set up .venv; the others do so themselves"
@@ -28,7 +29,7 @@ demo: $(VENV)/complete
 	@cd egs/numbers/lego1 && ./run.sh
 
 test: $(VENV)/complete
-	@OMP_NUM_THREADS=$${OMP_NUM_THREADS:-1} python -m pytest
+	@OMP_NUM_THREADS=$${OMP_NUM_THREADS:-1} python -m pytest --numprocesses $(TEST_PROCESSES) --dist worksteal
 
 check: $(VENV)/complete
 	ruff format --check .

