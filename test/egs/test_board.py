@@ -22,7 +22,7 @@ def pairs(words: list[str]) -> list[tuple[str, str]]:
 
 EVERYTHING = [
     *(("multi30k", experiment) for experiment in ("E1", "E2", "E3", "E4", "E5", "E6", "E9")),
-    *(("numbers", experiment) for experiment in ("E2", "E3", "E6", "E8")),
+    *(("numbers", experiment) for experiment in ("E2", "E3", "E6", "E8", "E9")),
 ]
 
 
@@ -53,7 +53,7 @@ def test_nothing_is_read_before_it_is_made(
 
 @pytest.mark.parametrize(
     ("name", "options"),
-    [("multi30k", []), ("speechocean762", []), ("numbers", ["--experiments", "E2 E3 E6 E8"])],
+    [("multi30k", []), ("speechocean762", []), ("numbers", ["--experiments", "E2 E3 E6 E8 E9"])],
 )
 def test_every_configuration_exists(
     name: str, options: list[str], request: pytest.FixtureRequest
@@ -168,12 +168,29 @@ def test_a_tenth_is_heard_and_all_of_it_lent(numbers: Any) -> None:
     assert {step.get("compare_with") for step in steps[1:]} == {"exp_board/tenth_hybrid_s3/decode"}
 
 
+def test_a_listener_meets_both_ingestors(numbers: Any) -> None:
+    steps = plan(numbers, "--experiments", "E9", "--seeds", "3")
+    *trained, first, second = steps
+    assert [Path(step["lego_exp"]).name for step in trained] == [
+        "lego_s3",
+        "beamconv_s3",
+        "frames_s3",
+    ]
+    assert ["max_epoch" in step["lego_args"] for step in trained] == [True, True, False]
+    assert {step["pretrained_encoder"] for step in (first, second)} == {trained[2]["lego_exp"]}
+    assert [step["pretrained_decoder"] for step in (first, second)] == [
+        trained[0]["lego_exp"],
+        trained[1]["lego_exp"],
+    ]
+
+
 @pytest.mark.parametrize(
     ("experiment", "message"),
     [
         ("E6", "E6 needs exp/de_en, which is missing: its decoder is lent; ./run.sh comes first"),
         ("E8", "E8 needs data/en_token_list/bpe_bpe100, which is missing: ./run.sh --stop_stage 5"),
-        ("E7", "error: --experiments E7: there are E2, E3, E6 and E8"),
+        ("E9", "E9 needs data/en_token_list/bpe_bpe100, which is missing: ./run.sh --stop_stage 5"),
+        ("E7", "error: --experiments E7: there are E2, E3, E6, E8 and E9"),
     ],
 )
 def test_numbers_say_what_they_lack(numbers: Any, experiment: str, message: str) -> None:

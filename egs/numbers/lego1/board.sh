@@ -4,7 +4,7 @@
 #   ./board.sh                                      E2 and E3, seeds 1 and 2: half an hour on two cores
 #   ./board.sh --seeds "1 2 3"
 #   ./board.sh --experiments E6 --seeds "1 2 3"     half an hour, after ./run.sh
-#   ./board.sh --experiments E8                     half an hour, after ./run.sh --stop_stage 5
+#   ./board.sh --experiments "E8 E9"                an hour, after ./run.sh --stop_stage 5
 #   ./board.sh --plan true                          what would be trained, decoded and compared; nothing is run
 #   ./board.sh -- --nj 1 ...                        options after -- go to every lego.sh
 #
@@ -13,6 +13,7 @@
 #   E6  spoken English: the length controller's positions from the frames, and from counted tokens, each with its own decoder
 #       and in front of the De-En decoder of ./run.sh
 #   E8  spoken English: an encoder of 100 recordings with the decoder of a system of 1,000; alone; and a baseline of the 100
+#   E9  spoken English: the listener of E6 in front of German's decoders with either ingestor
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"
 template=../../TEMPLATE/lego1
@@ -27,7 +28,7 @@ options=$(printf ' %q' "$@")
 take_options "experiments seeds expdir lender results report lego_args plan" "$@"
 case " ${experiments} " in
     *" E6 "*) before="./run.sh && " ;;
-    *" E8 "*) before="./run.sh --stop_stage 5 && " ;;
+    *" E8 "* | *" E9 "*) before="./run.sh --stop_stage 5 && " ;;
     *) before= ;;
 esac
 LEGONN_COMMAND="cd egs/numbers/lego1 && ${before}./board.sh${options% \'\'}"
@@ -91,6 +92,23 @@ tenth() { # a baseline and a listener of 100 recordings, and the latter's encode
     done
 }
 
+ingestors() { # German's decoders with the weighted embedding and with BeamConv, each lent to the listener, which met neither
+    local seed train_args
+    for seed in ${seeds}; do
+        train_args=${short}
+        read_german train E9 De-En,WEmb lego conf/train.yaml "${seed}" --inference_config conf/decode.yaml
+        read_german train E9 De-En,BeamConv beamconv conf/tuning/train_beamconv.yaml "${seed}" \
+            --inference_config conf/decode.yaml --compare_with "${expdir}/lego_s${seed}/decode"
+        train_args=
+        hear 1000 train E9 listener frames conf/train_speech.yaml "${seed}" --inference_config conf/decode.yaml
+        hear 1000 swap E9 listener+De-En,WEmb "frames_s${seed}" "lego_s${seed}" "${seed}" \
+            --inference_config conf/decode.yaml --compare_with "${expdir}/frames_s${seed}/decode"
+        hear 1000 swap E9 listener+De-En,BeamConv "frames_s${seed}" "beamconv_s${seed}" "${seed}" \
+            --inference_config conf/decode.yaml \
+            --compare_with "${expdir}/frames_s${seed}/decode ${expdir}/compose_frames_s${seed}_lego_s${seed}/decode"
+    done
+}
+
 need() { # need EXPERIMENT FILE REMEDY: what is missing is told before anything is trained
     [[ " ${experiments} " != *" $1 "* ]] || [ "${plan}" = true ] || [ -e "$2" ] || {
         echo "$0: error: $1 needs $2, which is missing: $3" >&2
@@ -100,15 +118,16 @@ need() { # need EXPERIMENT FILE REMEDY: what is missing is told before anything 
 
 for experiment in ${experiments}; do
     case "${experiment}" in
-        E2 | E3 | E6 | E8) ;;
+        E2 | E3 | E6 | E8 | E9) ;;
         *)
-            echo "$0: error: --experiments ${experiment}: there are E2, E3, E6 and E8" >&2
+            echo "$0: error: --experiments ${experiment}: there are E2, E3, E6, E8 and E9" >&2
             exit 2
             ;;
     esac
 done
 need E6 "${lender}" "its decoder is lent; ./run.sh comes first, or --lender"
 need E8 "${tokens}" "./run.sh --stop_stage 5 comes first"
+need E9 "${tokens}" "./run.sh --stop_stage 5 comes first"
 for experiment in ${experiments}; do
     case "${experiment}" in
         E2)
@@ -121,6 +140,7 @@ for experiment in ${experiments}; do
             listen listener,counted counted conf/tuning/train_counted.yaml
             ;;
         E8) tenth ;;
+        E9) ingestors ;;
     esac
 done
 [ "${plan}" = false ] || exit 0
