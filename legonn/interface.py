@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+import math
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -159,7 +160,7 @@ class Interface:
     positions_per_token : tuple of three floats or None
         K/U seen in training: percentiles 1, 50 and 99.
     provenance : dict
-        Training set, date, source revision, parents.
+        Training set, date, source revision, parents; where it was trained on speech, `longest_seconds`.
     """
 
     tokens: tuple[str, ...]
@@ -266,6 +267,11 @@ class Interface:
             value = getattr(made, key)
             if not isinstance(value, kinds) or (kinds is int and isinstance(value, bool)):
                 raise ConfigError(f"{name} is no interface description: {key} is {value!r:.80}")
+        longest = made.provenance.get("longest_seconds", 1.0)
+        if not isinstance(longest, (int, float)) or not 0 < longest < math.inf:
+            raise ConfigError(
+                f"{name} is no interface description: longest_seconds is {longest!r:.80}"
+            )
         if not all(isinstance(token, str) for token in made.tokens):
             raise ConfigError(f"{name} is no interface description: tokens are not all text")
         return made

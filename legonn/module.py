@@ -10,6 +10,7 @@ README.md            model card
 from __future__ import annotations
 
 import hashlib
+import math
 import os
 import shutil
 import struct
@@ -62,6 +63,7 @@ PROVENANCE: dict[str, Any] = {
     "date": str,
     "revision": (str, type(None)),
     "parents": list,
+    "longest_seconds": (int, float),  # of what an encoder was trained to hear
 }
 PARENT = {"kind": str, "name": str, "weights_sha256": str}
 PARENT_REPLACED = {"source": str}  # of an encoder that got another source
@@ -359,6 +361,8 @@ def _check_types(document: Mapping[str, Any], path: Path) -> None:
     _want(document["provenance"], PROVENANCE, path)
     if not all(isinstance(name, str) for name in document["provenance"].get("training_set", [])):
         raise ConfigError(f"{path}: training_set names what is no text")
+    if not 0 < document["provenance"].get("longest_seconds", 1) < math.inf:
+        raise ConfigError(f"{path}: longest_seconds is no length above 0")
     for parent in document["provenance"].get("parents", []):
         if not isinstance(parent, dict) or parent.keys() - PARENT_REPLACED != PARENT.keys():
             raise ConfigError(f"{path}: {parent!r:.80} is no parent; it wants {', '.join(PARENT)}")

@@ -382,6 +382,12 @@ class System:
         """Number of trained numbers; tied ones count once."""
         return sum(p.numel() for p in self.chain.parameters())
 
+    @property
+    def longest_seconds(self) -> float | None:
+        """How long the longest recordings are that its encoder was trained on; None where it reads, or doesn't say."""
+        found = self.interface.provenance.get("longest_seconds")
+        return float(found) if found and isinstance(self.source, Sound) else None
+
 
 def _sources_apart(mine: TextCodec | Sound, theirs: TextCodec | Sound) -> str:
     """Why one input isn't the same to both; empty where it is."""
@@ -542,6 +548,7 @@ def _describe(parts: Sequence[Part]) -> Interface:
     first, last = parts[0], parts[-1]
     interface = last.reads or dataclasses.replace(Interface.of(last.target), ingestor="none")
     assert first.source is not None
+    longest = first.provenance.get("longest_seconds")  # what `System.longest_seconds` reads
     return dataclasses.replace(
         interface,
         provenance={
@@ -549,5 +556,6 @@ def _describe(parts: Sequence[Part]) -> Interface:
             "source_tokenizer_sha256": file_sha256(first.source.model),
             "parents": [part.record() for part in parts],
             "stated": [part.statement() for part in parts],
+            **({} if longest is None else {"longest_seconds": longest}),
         },
     )

@@ -24,7 +24,7 @@ from espnet2.utils.types import float_or_none, str2bool, str_or_none
 from legonn.audio.recordings import Utterance, read_sound
 from legonn.chain import Chain
 from legonn.data.folder import read_text
-from legonn.data.lengths import positions_per_token
+from legonn.data.lengths import longest_seconds, positions_per_token
 from legonn.environment import revision
 from legonn.errors import ConfigError
 from legonn.factory import (
@@ -495,6 +495,7 @@ def _describe(args: argparse.Namespace, origin: list[dict[str, str]]) -> None:
                 file_sha256(_path(args.src_bpemodel)) if "src_text" in codecs else None
             ),
             "parents": origin,
+            **_heard(args),
         },
     ).save(folder / "interface.yaml")
 
@@ -510,6 +511,19 @@ def _report_frozen(args: argparse.Namespace, parts: Mapping[str, list[Part]]) ->
         check_frozen(Path(args.output_dir), named_weights(parts, kind))
         for part in parts[kind]:
             logging.info("frozen: %s %s unchanged, SHA-256 %s", kind, part.name, part.sha256())
+
+
+def _shapes(args: argparse.Namespace) -> dict[str, Path]:
+    """Of the training set, by name; recipes add an ending, `text_shape.bpe`."""
+    return {Path(path).name.split(".")[0]: Path(path) for path in args.train_shape_file}
+
+
+def _heard(args: argparse.Namespace) -> dict[str, float]:
+    """How long the training's recordings are, where it has some and the shape files tell."""
+    sound, shape = sound_of(vars(args)), _shapes(args).get("speech_shape")
+    if sound is None or shape is None:
+        return {}
+    return {"longest_seconds": longest_seconds(shape, sound)}
 
 
 def _positions_per_token(args: argparse.Namespace) -> tuple[float, float, float] | None:

@@ -486,8 +486,9 @@ def test_positions_per_token_follow_from_samples(corpus: Any, spoken: Path, tmp_
     main([*command[:i], *command[i + 2 :], *shapes])
     # 23 and 48 states times 0.6, rounded up: 14 and 29 positions, for 2 and 4 tokens.
     wanted = np.percentile([7.0, 7.25], [1, 50, 99]).round(3)
-    found = Interface.load(tmp_path / "exp" / "interface.yaml").positions_per_token
-    assert found == pytest.approx(tuple(wanted))
+    interface = Interface.load(tmp_path / "exp" / "interface.yaml")
+    assert interface.positions_per_token == pytest.approx(tuple(wanted))
+    assert interface.provenance["longest_seconds"] == 2.0
 
 
 def test_global_statistics_are_measured_kept_and_packed(

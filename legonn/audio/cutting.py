@@ -13,7 +13,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["SHORTEST", "cheapest_cuts", "cut", "quietness"]
+__all__ = ["SHORTEST", "cheapest_cuts", "cut", "limits", "quietness"]
 
 SHORTEST = 2.0  # seconds; less gives a model little to go by
 FRAMES_PER_SECOND = 100
@@ -22,10 +22,19 @@ PAUSE = (
 )
 # What a cut costs by itself, as a level: one fewer is worth 40 dB below the recording's.
 EACH_CUT = 0.01
+UNTOLD = 30.0  # seconds decoded whole where nothing says what a system was trained on
+# A test set's longest recording is by chance a little longer than training's, and loses less by its length than by a
+# cut. Pieces aren't longer, as all of them would be: at 1.3 the search took half as long again (tools/BENCHMARKS.md).
+MARGIN = 1.25
 
 
 def cut(
-    samples: NDArray[np.floating], rate: int, *, longest: float, shortest: float = SHORTEST
+    samples: NDArray[np.floating],
+    rate: int,
+    *,
+    longest: float,
+    whole: float | None = None,
+    shortest: float = SHORTEST,
 ) -> list[tuple[int, int]]:
     """Divide a recording into pieces that a model can hear.
 
@@ -41,6 +50,8 @@ def cut(
     longest, shortest : float
         Seconds of a piece; `longest` is at least twice `shortest`. A piece is shorter than `shortest` only where the
         whole recording is, or by less than a frame.
+    whole : float, optional
+        Seconds up to which a recording isn't cut, `longest` or more; by default `longest`.
 
     Returns
     -------
@@ -50,7 +61,7 @@ def cut(
     """
     if not longest >= 2 * shortest > 0:
         raise ValueError(f"pieces of {shortest} to {longest} s: the longest is twice the shortest")
-    if len(samples) <= longest * rate:
+    if len(samples) <= max(longest, whole or 0.0) * rate:
         return [(0, len(samples))]
     hop = rate // FRAMES_PER_SECOND
     levels = quietness(samples, hop)
@@ -63,6 +74,20 @@ def cut(
     )
     edges = [0, *(place * hop for place in places), len(samples)]
     return list(zip(edges[:-1], edges[1:], strict=True))
+
+
+def limits(trained: float | None) -> tuple[float, float]:
+    """Up to how many seconds a recording is decoded whole, and how many a piece of a longer one has at most.
+
+    Parameters
+    ----------
+    trained : float or None
+        Seconds of the longest that the system was trained on; None where that isn't known.
+    """
+    if trained is None:
+        return UNTOLD, UNTOLD
+    piece = max(2 * SHORTEST, trained)
+    return max(piece, round(MARGIN * trained, 1)), piece
 
 
 def quietness(samples: NDArray[np.floating], hop: int) -> NDArray[np.float64]:

@@ -59,7 +59,9 @@ class Heard:
         return [(start / self.rate, end / self.rate) for start, end in self.spans]
 
 
-def hear(utterance: Utterance, *, sample_rate: int, longest: float) -> Heard:
+def hear(
+    utterance: Utterance, *, sample_rate: int, longest: float, whole: float | None = None
+) -> Heard:
     """Read a recording whole; what is wrong with it is told, not raised.
 
     Parameters
@@ -68,8 +70,8 @@ def hear(utterance: Utterance, *, sample_rate: int, longest: float) -> Heard:
         Of any rate and number of channels.
     sample_rate : int
         Hertz that the system hears.
-    longest : float
-        Seconds of a piece.
+    longest, whole : float
+        Seconds of a piece, and of a recording that isn't cut, see `cut`.
     """
     try:
         samples, rate = read_sound(utterance)
@@ -79,17 +81,23 @@ def hear(utterance: Utterance, *, sample_rate: int, longest: float) -> Heard:
     if faults:
         return Heard(utterance, fault=faults[0])
     mono = resample(samples.mean(axis=1), rate, sample_rate)
-    return Heard(utterance, mono, sample_rate, tuple(cut(mono, sample_rate, longest=longest)))
+    spans = cut(mono, sample_rate, longest=longest, whole=whole)
+    return Heard(utterance, mono, sample_rate, tuple(spans))
 
 
 def windows(
-    utterances: Iterable[Utterance], *, sample_rate: int, longest: float, size: int
+    utterances: Iterable[Utterance],
+    *,
+    sample_rate: int,
+    longest: float,
+    size: int,
+    whole: float | None = None,
 ) -> Iterator[list[Heard]]:
     """Hear recordings in order, some at a time: up to about `size` pieces, and `WINDOW` seconds."""
     window: list[Heard] = []
     count, seconds = 0, 0.0
     for utterance in utterances:
-        heard = hear(utterance, sample_rate=sample_rate, longest=longest)
+        heard = hear(utterance, sample_rate=sample_rate, longest=longest, whole=whole)
         window.append(heard)
         count += max(1, len(heard.spans))
         seconds += heard.seconds

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -52,6 +53,12 @@ class Sound:
     def states(self, samples: Any) -> Any:
         """States that two convolutions of kernel 3 and stride 2 give without looking beyond the end."""
         return ((self.frames(samples) - 1) // 2 - 1) // 2
+
+    @staticmethod
+    def heard(provenance: Mapping[str, Any]) -> str:
+        """What the provenance of an encoder says of how long its recordings were, as the end of a sentence."""
+        seconds = provenance.get("longest_seconds")
+        return f", trained on recordings of up to {seconds:g} s" if seconds else ""
 
     def __str__(self) -> str:
         return f"speech at {self.sample_rate} Hz"

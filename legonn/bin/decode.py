@@ -45,13 +45,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     check_system_options(args)
     options = decoding_options(args)
 
-    from legonn.audio.cutting import SHORTEST
+    from legonn.audio.cutting import SHORTEST, limits
     from legonn.audio.inputs import check_kind
     from legonn.search.files import check_output
     from legonn.search.journal import open_journal
     from legonn.search.translator import Transcriber, Translator
 
-    if not args.max_seconds >= 2 * SHORTEST:
+    if args.max_seconds is not None and not args.max_seconds >= 2 * SHORTEST:
         parser.error(f"--max_seconds {args.max_seconds:g}: give at least {2 * SHORTEST:g}")
     prepare_device(args)
     # Faults of the input are told before the model is loaded.
@@ -59,6 +59,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     system, notes = load_system(args)
     check_kind(system.source, system.name, args.input, sound=isinstance(given, dict))
     _tell(notes)
+    args.whole_seconds = args.max_seconds
+    if args.max_seconds is None:
+        args.whole_seconds, args.max_seconds = limits(system.longest_seconds)
     if args.ngpu:
         system.chain.cuda()
     with contextlib.ExitStack() as stack:
@@ -240,13 +243,14 @@ def _decode_sound(
             transcriber,
             list(utterances.values()),
             longest=args.max_seconds,
+            whole=args.whole_seconds,
             size=BATCHES_PER_WINDOW * options.batch_size,
             writer=writer,
             times=times,
             journal=journal,
             progress=progress,
         )
-    _tell([progress.summary(tally.seconds), *tally.messages(args.max_seconds)])
+    _tell([progress.summary(tally.seconds), *tally.messages(args.whole_seconds)])
     return 1 if tally.bad else 0
 
 

@@ -49,7 +49,8 @@ lines that can't be decoded:
   true, and the files become what they would have been. What came to its end with --resume true is not decoded again.
 
 audio:
-  Each recording or segment is brought to the system's sample rate, and one channel. What is longer than --max_seconds
+  Each recording or segment is brought to the system's sample rate, and one channel. What is longer than --max_seconds,
+  or by default a quarter longer than the longest recording that the encoder was trained on (`legonn inspect` shows it),
   is cut at its quietest places; the texts of the pieces are joined by blanks, their scores are summed, and --nbest
   gives only the best. No context crosses a cut. --times has a line a piece,
       <utt-id> <start> <end> <text>
@@ -74,9 +75,9 @@ def make_parser(description: str | None) -> argparse.ArgumentParser:
     group.add_argument(
         "--max_seconds",
         type=float,
-        default=30.0,
         metavar="X",
-        help="longest audio decoded whole: the longest the model was trained on (default: %(default)s)",
+        help="longest audio decoded whole, and longest piece of longer audio (default: as long as the longest that the "
+        "encoder was trained on, and up to a quarter more uncut; 30 where it doesn't say)",
     )
     group.add_argument(
         "--max_tokens",

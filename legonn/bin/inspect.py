@@ -133,7 +133,8 @@ def _source(document: Mapping[str, Any], folder: Path) -> dict[str, str]:
         return {}
     if document["source"]["token_type"] == Sound.token_type:
         rate = (document["config"].get("encoder_conf") or {}).get("sample_rate")
-        return {"source": str(Sound() if rate is None else Sound(rate))}
+        sound = Sound() if rate is None else Sound(rate)
+        return {"source": f"{sound}{sound.heard(document['provenance'])}"}
     tokens = read_token_list(folder / "src_tokens.txt")
     return {"source": f"text, {len(tokens)} tokens ({document['source']['token_type']})"}
 

@@ -12,6 +12,7 @@ from legonn.errors import DataError
 
 __all__ = [
     "LengthStats",
+    "longest_seconds",
     "measure_lengths",
     "positions",
     "positions_per_token",
@@ -20,6 +21,7 @@ __all__ = [
 ]
 
 PERCENTILES = (1, 50, 99)
+LONGEST = 99.9  # percentile: in much data a few recordings are of another kind than all others
 
 
 @dataclass(frozen=True)
@@ -97,6 +99,25 @@ def positions_per_token(
         positions(lengths if sound is None else sound.states(lengths), ratio),
         np.array([tokens[uid] for uid in common]),
     )
+
+
+def longest_seconds(speech: Path, sound: Sound) -> float:
+    """How long a training set's longest recordings are, in seconds: percentile 99.9.
+
+    Parameters
+    ----------
+    speech : Path
+        Shape file, in samples.
+
+    Raises
+    ------
+    DataError
+        If it is absent, empty or damaged.
+    """
+    samples = list(read_shapes(speech).values())
+    if not samples:
+        raise DataError(f"{speech} is empty: run the statistics stage (10) again")
+    return round(float(np.percentile(samples, LONGEST)) / sound.sample_rate, 2)
 
 
 def spread(

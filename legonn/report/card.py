@@ -73,7 +73,12 @@ def _contract(part: Part) -> str:
     lines = []
     if part.kind == "encoder" and part.source is not None:
         text = f"text, {len(part.source.tokens)} tokens ({part.source.token_type})"
-        lines.append(f"- source: {part.source if isinstance(part.source, Sound) else text}")
+        heard = (
+            f"{part.source}{part.source.heard(part.provenance)}"
+            if isinstance(part.source, Sound)
+            else text
+        )
+        lines.append(f"- source: {heard}")
     for verb, interface in (("reads", part.reads), ("writes", part.writes)):
         if interface is not None:
             lines.append(f"- {verb}: {_interface(interface)}")

@@ -62,6 +62,7 @@ def decode_recordings(
     times: IO[str] | None,
     journal: Journal,
     progress: Progress,
+    whole: float | None = None,
 ) -> Tally:
     """Decode recordings and write what was found, in their order; a bad one gets an empty text, and is told.
 
@@ -69,8 +70,8 @@ def decode_recordings(
 
     Parameters
     ----------
-    longest : float
-        Seconds of a piece.
+    longest, whole : float
+        Seconds of a piece, and of a recording that isn't cut, see `legonn.audio.cutting.cut`.
     size : int
         Pieces searched at a time, about.
     times : text file, optional
@@ -87,7 +88,8 @@ def decode_recordings(
             progress.tell(f"warning: {fault}")
         return begin_window(transcriber, window, progress.add)
 
-    coming = ahead(windows(left, sample_rate=rate, longest=longest, size=size))
+    heard = windows(left, sample_rate=rate, longest=longest, whole=whole, size=size)
+    coming = ahead(heard)
     for window, found in pipelined(coming, begin, ahead=transcriber.ahead):
         ids = [one.utterance.utt_id for one in window]
         writer.write(ids, [join(pieces) for pieces in found])

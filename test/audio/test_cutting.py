@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from legonn.audio.cutting import cheapest_cuts, cut, quietness
+from legonn.audio.cutting import cheapest_cuts, cut, limits, quietness
 
 RATE = 8000
 
@@ -49,6 +49,26 @@ def test_a_cut_falls_inside_the_pause_between_two_tones() -> None:
     ((first, middle), (_, end)) = pieces
     assert (first, end) == (0, 33.5 * RATE)
     assert 5.15 * RATE <= middle <= 5.35 * RATE  # away from both tones
+
+
+@pytest.mark.parametrize(
+    ("trained", "whole", "piece"),
+    [
+        (None, 30.0, 30.0),
+        (12.0, 15.0, 12.0),
+        (12.34, 15.4, 12.34),
+        (3.5, 4.4, 4.0),
+        (1.0, 4.0, 4.0),
+    ],
+)
+def test_what_is_a_little_longer_than_training_stays_whole(
+    trained: float | None, whole: float, piece: float
+) -> None:
+    assert limits(trained) == (whole, piece)
+    samples = np.random.default_rng(1).uniform(-1, 1, round(whole * RATE) + 1)
+    assert cut(samples[:-1], RATE, longest=piece, whole=whole) == [(0, len(samples) - 1)]
+    pieces = cut(samples, RATE, longest=piece, whole=whole)
+    assert len(pieces) == 2 and max(end - start for start, end in pieces) <= piece * RATE
 
 
 def test_every_cut_finds_its_pause_where_the_first_must_be_early_for_the_second() -> None:

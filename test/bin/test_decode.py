@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import io
 import json
 import os
@@ -20,6 +21,8 @@ import yaml
 from numpy.typing import NDArray
 
 from legonn.bin.decode import get_parser, main, processes_for
+from legonn.bin.inspect import main as inspect
+from legonn.bin.pack import main as pack
 from legonn.cli import run
 from legonn.factory import build_chain
 from legonn.interface import Interface
@@ -602,6 +605,41 @@ def test_a_long_recording_is_decoded_in_pieces_with_their_times(
     # No second best of a whole whose pieces were searched one by one.
     assert (output / "2best_recog" / "text").read_text().startswith("b ")
     assert "1 of 2 recordings are longer than 4 s: cut at quiet places" in capsys.readouterr().err
+
+
+def test_what_is_longer_than_training_is_cut_wherever_the_encoder_came_from(
+    ears: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Recordings of 4.9 and 7 s; the longest of training had 4 s, and up to a quarter more stays whole."""
+    for name, seconds in (("a", 4.9), ("b", 7.0)):
+        soundfile.write(tmp_path / f"{name}.wav", sound(seconds), RATE, subtype="FLOAT")
+    inputs = ["--input", str(tmp_path / "a.wav"), str(tmp_path / "b.wav"), *SHORT]
+    assert main(["--system", str(ears), *inputs]) == 0
+    assert "cut at quiet places" not in capsys.readouterr().err  # nobody knows: 30 s
+    assert System.load(ears).longest_seconds is None
+
+    side = Interface.load(ears / "interface.yaml")
+    told = dataclasses.replace(side, provenance={"longest_seconds": 4.0})
+    told.save(ears / "interface.yaml")
+    pack([str(ears), "--output", str(tmp_path / "m")])
+    module, decoder = str(tmp_path / "m/ears_encoder"), str(tmp_path / "m/ears_decoder")
+    side.save(ears / "interface.yaml")
+    System.compose(encoder=module, decoder=ears).save(tmp_path / "composed")
+    pack([str(tmp_path / "composed"), "--output", str(tmp_path / "again")])
+    again = str(tmp_path / "again/composed_encoder")
+    capsys.readouterr()
+    assert inspect([again]) == 0
+    row = "  source      speech at 8000 Hz, trained on recordings of up to 4 s\n"
+    assert row in capsys.readouterr().out
+    for system in (
+        ["--encoder", module, "--decoder", decoder],
+        ["--system", str(tmp_path / "composed")],
+        ["--encoder", again, "--decoder", str(ears)],
+    ):
+        assert main([*system, *inputs]) == 0
+        assert "1 of 2 recordings are longer than 5 s: cut at" in capsys.readouterr().err
+    assert main([*system, *inputs, "--max_seconds", "8"]) == 0
+    assert "cut at quiet places" not in capsys.readouterr().err
 
 
 def test_bad_audio_is_told_and_the_rest_is_decoded(

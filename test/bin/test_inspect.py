@@ -105,6 +105,13 @@ def reseal(folder: Path, pattern: str, new: str) -> None:
             "decoder_conf is 'layers'; it wants a mapping of options to values",
         ),
         ("decoder", r"^parameters: .*$", f"parameters: {'9' * 400}", "is no int"),
+        (
+            "encoder",
+            r"^provenance:$",
+            "provenance:\n  longest_seconds: .nan",
+            "is no length above 0",
+        ),
+        ("encoder", r"^provenance:$", "provenance:\n  longest_seconds: long", "is 'long', a str"),
         ("decoder", r"^  date: .*$", "  date: 2024-99-99", "'2024-99-99' is no timestamp"),
     ],
 )

@@ -10,6 +10,7 @@ import pytest
 
 from legonn.audio.source import Sound
 from legonn.data.lengths import (
+    longest_seconds,
     measure_lengths,
     positions,
     positions_per_token,
@@ -95,6 +96,17 @@ def test_positions_per_token_are_percentiles(tmp_path: Path) -> None:
 def test_utterances_of_only_one_side_are_left_out(tmp_path: Path) -> None:
     source = shapes(tmp_path / "src", [4, 4, 400])
     assert positions_per_token(source, shapes(tmp_path / "tgt", [2, 2]), 1.0) == (2.0, 2.0, 2.0)
+
+
+def test_the_longest_recording_is_one_of_many(tmp_path: Path) -> None:
+    """One of 100,000 doesn't count, of 2 the longer one does."""
+    listener = Sound(8000)
+    many = shapes(tmp_path / "many", [16000] * 99_999 + [240_000])
+    assert longest_seconds(many, listener) == 2.0
+    assert longest_seconds(shapes(tmp_path / "two", [8000, 24000]), listener) == 3.0
+    (tmp_path / "none").touch()
+    with pytest.raises(DataError, match="none is empty: run the statistics stage"):
+        longest_seconds(tmp_path / "none", listener)
 
 
 def test_an_empty_target_counts_as_one_token(tmp_path: Path) -> None:
