@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import io
 import logging
 from collections.abc import Mapping, Sequence
@@ -131,7 +132,8 @@ def adopt_configuration(
     ]
     parts = {**parts, "encoder": encoders}
     _check_tokens(parts, interfaces, source, replaces_source=args.replace_source)
-    _compare_case(args.case, parts)
+    own = dataclasses.replace(interfaces["text"], case=args.case, punctuation=args.punctuation)
+    _compare_text(own, parts)
     if args.replace_source:
         _check_replaceable(args, parts["encoder"])
     chain = [part for kind in KINDS for part in parts[kind]]
@@ -198,18 +200,18 @@ def _check_tokens(
             )
 
 
-def _compare_case(case: str, parts: Mapping[str, list[Part]]) -> None:
+def _compare_text(own: Interface, parts: Mapping[str, list[Part]]) -> None:
     """Tokens are the same in any case of the text, but a part has learned one."""
     for part in (*parts["encoder"], *parts["decoder"]):
         side = part.writes or part.reads
-        if side is not None and side.case != case:
+        if side is not None and not side.same_text(own):
             logging.warning(
-                "%s %s was trained on text whose case is %r, and this training's is %r (--case; recipes: --tgt_case): "
-                "what one writes the other has never read",
+                "%s %s was trained on text of %s, and this training's is of %s (--case, --punctuation; recipes: "
+                "--tgt_case, --tgt_punctuation): what one writes the other has never read",
                 part.kind,
                 part.name,
-                side.case,
-                case,
+                side.normalisation,
+                own.normalisation,
             )
 
 

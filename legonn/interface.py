@@ -152,7 +152,7 @@ class Interface:
     tokenizer_sha256 : str
         Of the tokenizer's model file; empty where the unit needs none.
     case, punctuation : str, bool
-        How the text was normalised.
+        How the text was normalised: tc, lc ..., as in a recipe's `text.<case>.<lang>`; whether it has punctuation.
     ingestor : str
         wemb or beamconv: what the reading side does with the marginals.
     beam : int or None
@@ -202,7 +202,10 @@ class Interface:
                 f"{writer_name} does not fit {reader_name}: {difference}. Train the encoder with the "
                 f"decoder's token list and tokenizer (--token_listdir), or put a bridge between them."
             )
-        return self._range_warnings(reader, writer_name, reader_name)
+        return [
+            *self._text_warnings(reader, writer_name, reader_name),
+            *self._range_warnings(reader, writer_name, reader_name),
+        ]
 
     def difference(self, reader: Interface) -> str:
         """What of tokens, blank and tokenizer isn't the same on two sides; empty where nothing is."""
@@ -218,6 +221,25 @@ class Interface:
                 f"on the one side and {reader.tokenizer_sha256[:12]}... on the other"
             )
         return ""
+
+    @property
+    def normalisation(self) -> str:
+        """Of the text, in words."""
+        return f"case {self.case}, {'with' if self.punctuation else 'no'} punctuation"
+
+    def same_text(self, other: Interface) -> bool:
+        """Whether two sides' text was normalised alike; phones have neither case nor punctuation."""
+        return "phn" in (self.unit, other.unit) or self.normalisation == other.normalisation
+
+    def _text_warnings(self, reader: Interface, writer_name: str, reader_name: str) -> list[str]:
+        """Tokens are the same in any case of the text, but a part has learned one."""
+        if self.same_text(reader):
+            return []
+        return [
+            f"{writer_name} was trained on text of {self.normalisation}, and {reader_name} on text of "
+            f"{reader.normalisation}: what the one writes the other has never read. Train one on text like the other's "
+            "(--case, --punctuation; recipes: --tgt_case, --tgt_punctuation)."
+        ]
 
     def _range_warnings(self, reader: Interface, writer_name: str, reader_name: str) -> list[str]:
         mine, theirs = self.positions_per_token, reader.positions_per_token

@@ -254,7 +254,9 @@ class System:
         crossing = [
             interface
             if name == "text"
-            else dataclasses.replace(Interface.of(codec), case=interface.case)
+            else dataclasses.replace(
+                Interface.of(codec), case=interface.case, punctuation=interface.punctuation
+            )
             for name, codec in zip(names, codecs, strict=True)
         ]
         chain = self.chain

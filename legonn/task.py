@@ -286,6 +286,13 @@ def _add_tokens(group: Any) -> None:
     )
     group.add_argument("--case", default="tc", help="case of the target text, part of the contract")
     group.add_argument(
+        "--punctuation",
+        type=str2bool,
+        default=True,
+        metavar="{true,false}",
+        help="whether the target text has punctuation, part of the contract (default: true)",
+    )
+    group.add_argument(
         "--interface_token_lists",
         action=NestedDictAction,
         default={},
@@ -484,6 +491,7 @@ def _describe(args: argparse.Namespace, origin: list[dict[str, str]]) -> None:
     dataclasses.replace(
         _tokens(args, ""),
         case=args.case,
+        punctuation=args.punctuation,
         ingestor=args.ingestor if args.system == "lego" else "none",
         beam=getattr(reads, "beam", None),
         positions_per_token=_positions_per_token(args),

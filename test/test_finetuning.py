@@ -350,7 +350,7 @@ def test_an_average_gets_the_weights_themselves(tmp_path: Path) -> None:
     assert torch.equal(found["x"], near["x"])
 
 
-def test_another_case_than_the_parts_is_told(
+def test_text_normalised_in_another_way_than_the_parts_is_told(
     train: Callable[..., Path],
     experiment: Path,
     tmp_path: Path,
@@ -359,7 +359,11 @@ def test_another_case_than_the_parts_is_told(
     options = ["--pretrained_decoder", str(experiment), "--max_epoch", "1"]
     with caplog.at_level(logging.WARNING):
         train(tmp_path / "same", *options)
-        assert "whose case is" not in caplog.text
+        assert "was trained on text of" not in caplog.text
         train(tmp_path / "lower", *options, "--case", "lc")
-    assert f"decoder {experiment} was trained on text whose case is 'tc'" in caplog.text
-    assert "this training's is 'lc' (--case; recipes: --tgt_case)" in caplog.text
+        here = "this training's is of case lc, with punctuation (--case, --punctuation; recipes: "
+        assert here in caplog.text
+        there = f"decoder {experiment} was trained on text of case tc, with punctuation"
+        assert there in caplog.text
+        train(tmp_path / "bare", *options, "--punctuation", "false")
+    assert "this training's is of case tc, no punctuation" in caplog.text

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -305,6 +306,29 @@ def test_the_edges_of_the_range_are_inside(edge: float) -> None:
     writer = Interface(tokens=TOKENS, positions_per_token=(0.5, edge, 4.0))
     reader = Interface(tokens=TOKENS, positions_per_token=(1.0, 1.5, 3.0))
     assert writer.check_fits(reader, **NAMES) == []
+
+
+@pytest.mark.parametrize(
+    ("change", "text"),
+    [
+        ({"case": "lc"}, "case lc, with punctuation"),
+        ({"punctuation": False}, "case tc, no punctuation"),
+    ],
+)
+def test_text_normalised_in_two_ways_is_a_warning(change: dict[str, Any], text: str) -> None:
+    (warning,) = Interface(tokens=TOKENS, **change).check_fits(Interface(tokens=TOKENS), **NAMES)
+    assert f"encoder exp/fr was trained on text of {text}, and decoder exp/de on text of" in warning
+    assert "on text of case tc, with punctuation: what the one writes" in warning
+    assert "recipes: --tgt_case, --tgt_punctuation" in warning
+    phones = Interface(tokens=TOKENS, unit="phn", **change)
+    assert phones.check_fits(Interface(tokens=TOKENS, unit="phn"), **NAMES) == []
+
+
+@pytest.mark.parametrize("longest", ["12", -1.0, 0, float("nan"), float("inf"), None, [3]])
+def test_a_length_that_is_none_is_refused(longest: Any) -> None:
+    given = Interface(tokens=TOKENS, provenance={"longest_seconds": longest})
+    with pytest.raises(ConfigError, match="x is no interface description: longest_seconds is "):
+        Interface.from_dict(given.to_dict(), "x")
 
 
 def test_saved_and_loaded_is_equal(tmp_path: Path) -> None:

@@ -143,7 +143,7 @@ def _interface(interface: Any) -> str:
     seen = interface.positions_per_token
     positions = f", {seen[0]:.2f} / {seen[1]:.2f} / {seen[2]:.2f} positions a token" if seen else ""
     return (
-        f"marginals over {len(interface.tokens)} tokens ({interface.unit}), "
+        f"marginals over {len(interface.tokens)} tokens ({interface.unit}, {interface.normalisation}), "
         f"interface {interface.fingerprint()}{positions}"
     )
 

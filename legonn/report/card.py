@@ -93,7 +93,7 @@ def _interface(interface: Interface) -> str:
         f"; positions a token (1, 50, 99 %): {', '.join(f'{x:.2f}' for x in seen)}" if seen else ""
     )
     return (
-        f"marginals over {len(interface.tokens)} tokens ({interface.unit}, case {interface.case}), "
+        f"marginals over {len(interface.tokens)} tokens ({interface.unit}, {interface.normalisation}), "
         f"interface `{interface.fingerprint()}`{positions}"
     )
 

@@ -43,7 +43,8 @@ def test_an_encoder_in_one_screen(
     assert row["weights"].endswith(part.sha256()[:12])
     assert row["source"] == f"text, {len(part.source.tokens)} tokens (bpe)"
     assert row["writes"].startswith(
-        f"marginals over {len(part.target.tokens)} tokens (bpe), interface {part.writes.fingerprint()}"
+        f"marginals over {len(part.target.tokens)} tokens (bpe, case tc, with punctuation), "
+        f"interface {part.writes.fingerprint()}"
     )
     assert "train.tgt" in row["trained on"] and "reads" not in row
 

@@ -58,6 +58,18 @@ def test_wrong_options_are_told(arguments: list[str], message: str) -> None:
     assert done.stdout == ""
 
 
+def test_punctuation_is_or_is_not(tmp_path: Path) -> None:
+    lego = UTILS.parent / "lego.sh"
+    done = subprocess.run(
+        ["bash", lego, "--tgt_punctuation", "some"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 2 and "--tgt_punctuation some: give true or false" in done.stderr
+
+
 def test_the_closest_option_may_be_the_recipes_own() -> None:
     script = 'take_options "train_pairs" "$@"\nparse_options "torchrun_args" "${remaining[@]}"\n'
     assert "did you mean --train_pairs?" in shell(script, "--trian_pairs", "3").stderr

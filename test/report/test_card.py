@@ -20,7 +20,10 @@ def test_the_card_names_kind_contract_and_origin(experiment: Path, kind: str) ->
     assert side is not None
     verb = {"encoder": "writes", "decoder": "reads"}[kind]
     assert "\n# numbers\n" in card
-    assert f"- {verb}: marginals over {len(side.tokens)} tokens (bpe, case tc)" in card
+    assert (
+        f"- {verb}: marginals over {len(side.tokens)} tokens (bpe, case tc, with punctuation)"
+        in card
+    )
     assert f"interface `{side.fingerprint()}`" in card
     assert f"legonn compose --{kind} numbers" in card
     assert f"- date: {part.provenance['date']}" in card

@@ -41,6 +41,7 @@ src_lang=
 tgt_lang=
 src_case=tc
 tgt_case=tc
+tgt_punctuation=true
 min_text_length=1
 max_text_length=1000
 fs=16k
@@ -129,6 +130,7 @@ Data
   --local_data_opts "..."    passed to local/data.sh
   --train_set S --valid_set S --test_sets "S ..."    folders under data/
   --src_lang L --tgt_lang L --src_case C --tgt_case C    of text.<case>.<lang> (case: tc)
+  --tgt_punctuation true|false    whether the target's text has punctuation, for the modules' contract (true)
   --min_text_length N --max_text_length N    training pairs outside are dropped, in characters
                              (1, 1000); test sets are never filtered
 Speech
@@ -184,7 +186,7 @@ EOF
 parse_options "stage stop_stage skip_train ngpu num_nodes num_threads launcher
     num_procs torchrun_args nj inference_nj python expdir
     dumpdir src_modality local_data_opts train_set valid_set test_sets src_lang tgt_lang src_case tgt_case
-    min_text_length max_text_length fs speed_perturb_factors audio_format min_wav_duration
+    tgt_punctuation min_text_length max_text_length fs speed_perturb_factors audio_format min_wav_duration
     max_wav_duration allow_pipes skip_bad token_type nbpe src_nbpe tgt_nbpe bpemode character_coverage
     joint_tokens token_tag token_listdir src_token_listdir interface_listdir use_lm lm_config lm_args lm_tag
     lm_exp lm_stats_dir lm_train_text inference_lm pretrained_lm lego_config lego_args lego_tag lego_exp
@@ -293,7 +295,7 @@ training_texts=("${raw}/${train_set}/${src_file}" "${raw}/${train_set}/${tgt_fil
 # Every list has a sentencepiece model, lists of characters and words too, so all are bpe to train.
 task_options=(
     --token_list "${tgt_list}/tokens.txt" --token_type bpe --bpemodel "${tgt_list}/bpe.model"
-    --case "${tgt_case}"
+    --case "${tgt_case}" --punctuation "${tgt_punctuation}"
     --train_data_path_and_name_and_type "${training_texts[0]},${src_entry},${src_kind}"
     --train_data_path_and_name_and_type "${training_texts[1]},text,text"
     --valid_data_path_and_name_and_type "${training_texts[2]},${src_entry},${src_kind}"

@@ -16,7 +16,7 @@ take_options "nbpe lego_config speed_perturb_factors" "$@"
 
 ../../TEMPLATE/lego1/lego.sh --src_modality speech \
     --train_set train --valid_set dev --test_sets "dev test" \
-    --src_lang en --tgt_lang en --tgt_case lc \
+    --src_lang en --tgt_lang en --tgt_case lc --tgt_punctuation false \
     --token_type bpe --bpemode unigram --nbpe "${nbpe}" \
     --lego_config "${lego_config}" --inference_config conf/decode.yaml \
     --speed_perturb_factors "${speed_perturb_factors}" \
