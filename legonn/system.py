@@ -129,19 +129,17 @@ class System:
         InterfaceMismatch
             If two neighbours don't fit: token lists, blank or tokenizers differ, or one has no interface.
         """
-        writer = load_part(encoder, "encoder")
-        if length_ratio is not None:
-            writer = writer.with_length_ratio(length_ratio)
         return cls.join(
             [
-                writer,
+                load_part(encoder, "encoder"),
                 *(load_part(spec, "bridge") for spec in bridges),
                 load_part(decoder, "decoder"),
-            ]
+            ],
+            length_ratio=length_ratio,
         )
 
     @classmethod
-    def join(cls, parts: Sequence[Part]) -> System:
+    def join(cls, parts: Sequence[Part], *, length_ratio: float | None = None) -> System:
         """As `compose`, of parts in the order of the chain."""
         kinds = [part.kind for part in parts]
         if kinds != ["encoder", *["bridge"] * (len(kinds) - 2), "decoder"]:
@@ -151,6 +149,9 @@ class System:
             )
         if parts[1].reads is not None:
             parts = [lent(parts[0]), *parts[1:]]
+        # After a hybrid's encoder got its length controller, as a module of it has one.
+        if length_ratio is not None:
+            parts = [parts[0].with_length_ratio(length_ratio), *parts[1:]]
         first, *between, last = parts
         for left, right in zip(parts[:-1], parts[1:], strict=True):
             for message in check_fits(left, right):

@@ -535,13 +535,16 @@ def _heard(args: argparse.Namespace) -> dict[str, float]:
 
 
 def _positions_per_token(args: argparse.Namespace) -> tuple[float, float, float] | None:
-    shapes = {Path(path).name.split(".")[0]: Path(path) for path in args.train_shape_file}
+    """K/U at the interface; a hybrid's CTC reads the encoder's states, one position each, see `lent`."""
+    shapes = _shapes(args)
     source = "speech_shape" if sound_of(vars(args)) else "src_text_shape"
-    if args.system != "lego" or not {source, "text_shape"} <= set(shapes):
+    if args.system == "attention" or not {source, "text_shape"} <= set(shapes):
         return None
     encoder: Any = parse(ENCODERS[args.encoder], args.encoder_conf, "encoder_conf")
-    bridges = [parse(BridgeConfig, options, "bridge") for options in args.bridges]
-    ratio = encoder.length_ratio * math.prod(bridge.length_ratio for bridge in bridges)
+    lego = args.system == "lego"  # only such a chain has length controllers
+    bridges = [parse(BridgeConfig, options, "bridge") for options in args.bridges if lego]
+    ratio = encoder.length_ratio if lego else 1.0
+    ratio *= math.prod(bridge.length_ratio for bridge in bridges)
     low, middle, high = positions_per_token(
         shapes[source], shapes["text_shape"], ratio, sound=sound_of(vars(args))
     )

@@ -18,6 +18,7 @@ from legonn.interface import Interface, positions_needed
 from legonn.task import LegoTask, Preprocessor, _yaml_list
 from legonn.tokenizer import TextCodec, file_sha256, read_token_list
 
+SHAPES = ("src_text_shape", "text_shape")
 LETTERS = ("<blank>", "<unk>", "<space>", "a", "b", "<sos/eos>")
 
 
@@ -125,6 +126,32 @@ def test_positions_per_token_reach_the_contract(
     folder = train(tmp_path / "bridged", *shapes, *valid, *options, *bridged)
     half = measure_lengths(statistics / "train", 1.5).positions_per_token
     assert Interface.load(folder / "interface.yaml").positions_per_token == half
+
+
+def test_a_hybrid_has_a_position_for_each_state(
+    train: Callable[..., Path], statistics: Path, tmp_path: Path
+) -> None:
+    """Whatever length_ratio says: it has no length controller, and its CTC reads the encoder's states."""
+    shapes = [f"--train_shape_file={statistics / 'train' / name}" for name in SHAPES]
+    shapes += [f"--valid_shape_file={statistics / 'valid' / 'src_text_shape'}", "--dry_run", "true"]
+    found = {
+        system: Interface.load(
+            train(tmp_path / system, "--system", system, *shapes) / "interface.yaml"
+        ).positions_per_token
+        for system in ("lego", "hybrid", "attention")
+    }
+    assert found["hybrid"] == measure_lengths(statistics / "train", 1.0).positions_per_token
+    assert found["lego"] == measure_lengths(statistics / "train", 2.0).positions_per_token
+    assert found["attention"] is None
+
+
+def test_how_the_text_was_normalised_is_part_of_the_contract(
+    train: Callable[..., Path], tmp_path: Path
+) -> None:
+    options = ["--case", "lc", "--punctuation", "false", "--dry_run", "true"]
+    interface = Interface.load(train(tmp_path / "exp", *options) / "interface.yaml")
+    assert (interface.case, interface.punctuation) == ("lc", False)
+    assert "longest_seconds" not in interface.provenance  # of text
 
 
 def test_beamconvs_p_is_part_of_the_contract(train: Callable[..., Path], tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -182,6 +183,58 @@ def test_a_warning_is_a_line(
             errors.startswith("legonn compose: warning: ")
             and "legonn compose --length_ratio" in errors
         )
+
+
+def test_another_case_is_a_line(
+    modules: Path, experiment: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It is told where parts are joined: here, and before decoding."""
+    copy = Path(shutil.copytree(experiment, tmp_path / "exp", symlinks=True))
+    edit(copy / "interface.yaml", case="lc", punctuation=False)
+    words = ["--encoder", str(copy), "--decoder", str(modules / "lego_decoder")]
+    assert main([*words, "--output", str(tmp_path / "both")]) == 0
+    warning = (
+        f"warning: encoder {copy} was trained on text of case lc, no punctuation, and decoder "
+        f"{modules}/lego_decoder on text of case tc, with punctuation: what the one writes the other has never read."
+    )
+    assert capsys.readouterr().err.startswith(f"legonn compose: {warning}")
+    (tmp_path / "in.txt").write_text("unu doi\n")
+    assert decode([*words, "--input", str(tmp_path / "in.txt")]) == 0
+    assert f"legonn decode: {warning}" in capsys.readouterr().err
+
+
+def test_a_hybrids_encoder_and_its_module_compose_alike(
+    train: Callable[..., Path],
+    experiment: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    hybrid = train(tmp_path / "hybrid", "--system", "hybrid", "--max_epoch", "1")
+    edit(hybrid / "interface.yaml", positions_per_token=[0.9, 1.2, 1.5])
+    pack([str(hybrid), "--output", str(tmp_path / "m")])
+    decoder = Path(shutil.copytree(experiment, tmp_path / "reader", symlinks=True))
+    edit(decoder / "interface.yaml", positions_per_token=[0.5, 0.7, 0.9])
+    capsys.readouterr()
+    found, printed = [], []
+    for encoder in (hybrid, tmp_path / "m" / "hybrid_encoder"):
+        words = ["--encoder", str(encoder), "--decoder", str(decoder), "--output"]
+        assert main([*words, str(tmp_path / encoder.name / "as_it_is")]) == 0
+        printed.append(capsys.readouterr().err.replace(str(encoder), "M"))
+        output = tmp_path / encoder.name / "shorter"
+        assert main([*words, str(output), "--length_ratio", "0.6"]) == 0
+        assert capsys.readouterr().err == ""  # 0.72 positions a token
+        found.append(System.load(output))
+    assert "M gives 1.20 positions a token at the median" in printed[0]
+    assert printed[0] == printed[1]
+    ids, lengths = torch.tensor([[3, 4, 5, 3, 4]]), torch.tensor([5])
+    with torch.no_grad():
+        first, second = (system.chain.encode(ids, lengths) for system in found)
+    assert first.lengths.tolist() == second.lengths.tolist() == [3]
+    torch.testing.assert_close(first.memory, second.memory)
+    assert found[0].config == found[1].config
+    assert found[0].parts()[0].writes == found[1].parts()[0].writes
+    with pytest.raises(ConfigError, match="has no length controller: length_ratio can't be set"):
+        System.compose(encoder=hybrid, decoder=hybrid, length_ratio=0.6)
 
 
 def test_bridges_stand_in_between(experiment: Path, tmp_path: Path) -> None:
