@@ -13,9 +13,10 @@ EPILOG = """\
   legonn synthesize --text data/train/text.tc.en --output data/train_spoken --nj 2
   legonn synthesize --text data/test/text.tc.en --output data/test_spoken --seed 3 --snr 5 20 --reverb 0.1 0.5
 
-Another seed gives other speakers: use one for training and another for tests. Of a hundred, a quarter have an accent and
-variant of the first hundred's, at another rate and pitch. The same options give the same samples. A killed run goes on with
-the same command. What is spoken so is not what people say: state it wherever a figure stands.
+Another seed gives other speakers: use one for training and another for tests. Of a hundred, a quarter have an
+accent and variant of the first hundred's, at another rate and pitch. The same options give the same samples. A
+killed run goes on with the same command. What is spoken so is not what people say: state it wherever a figure
+stands.
 """
 
 
