@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from legonn.errors import ConfigError
 from legonn.experiment import find_checkpoint, load_weights, read_config, split_checkpoint
+from legonn.layers import padding_mask
 from legonn.precision import autocast
 
 if TYPE_CHECKING:
@@ -100,6 +101,29 @@ class LanguageModel(nn.Module, BatchScorerInterface):
         with autocast(ys.device, torch.float32):
             scores: tuple[Tensor, list[Any]] = self.lm.batch_score(ys, states, xs)
         return scores
+
+    def surprise(self, texts: Tensor, lengths: Tensor) -> Tensor:
+        """Negative log-likelihood of each text and its end, in nats.
+
+        Parameters
+        ----------
+        texts : Tensor
+            Ids (N, U), `<blank>` beyond the end.
+        lengths : Tensor
+            Tokens of each, without `<sos/eos>` (N,).
+
+        Returns
+        -------
+        Tensor
+            (N,), of `lengths + 1` tokens each.
+        """
+        end = len(self.tokens) - 1
+        read = nn.functional.pad(texts, (1, 0), value=end)  # (N, U) -> (N, U + 1)
+        wanted = nn.functional.pad(texts, (0, 1)).scatter(1, lengths[:, None], end)
+        with autocast(texts.device, torch.float32):
+            logits, _ = self.lm(read, None)
+        each = nn.functional.cross_entropy(logits.transpose(1, 2), wanted, reduction="none")
+        return each.masked_fill(padding_mask(lengths + 1, each.size(1)), 0.0).sum(1)
 
 
 def _build(config: Mapping[str, Any], size: int, path: str) -> AbsLM:

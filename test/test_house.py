@@ -143,6 +143,18 @@ def test_nothing_is_unpickled_anywhere() -> None:
     assert found == []
 
 
+# ESPnet's commands that recipes may call: of the others, many unpickle checkpoints.
+ESPNETS = {"aggregate_stats_dirs", "launch"}
+
+
+def test_no_recipe_calls_a_command_of_espnets_that_unpickles() -> None:
+    scripts = [path for name in ("egs", "tools") for path in (ROOT / name).rglob("*.sh")]
+    assert any(path.name == "stages_lm.sh" for path in scripts)
+    called = re.compile(r"^(?!\s*#).*?\bespnet2?\.bin\.(\w+)", re.MULTILINE)
+    found = {name for path in scripts for name in called.findall(path.read_text(encoding="utf-8"))}
+    assert found == ESPNETS
+
+
 def test_setup_reads_markers_as_packaging_does(setup_venv: ModuleType) -> None:
     here = {
         f"{pin.name}{pin.specifier}" for pin in pins() if not pin.marker or pin.marker.evaluate()

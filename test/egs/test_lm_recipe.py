@@ -76,6 +76,8 @@ def test_its_perplexity_is_told(advised: tuple[Any, str]) -> None:
         total += torch.nn.functional.cross_entropy(logits[0], wanted, reduction="sum").item()
         count += len(wanted)
     assert float(found[1]) == pytest.approx(math.exp(total / count), abs=0.02)
+    exact = float((folder / "exp/lm/perplexity/ppl").read_text())
+    assert exact == pytest.approx(math.exp(total / count), rel=1e-4)
 
 
 def test_a_system_with_it_has_scores_of_its_own(advised: tuple[Any, str]) -> None:

@@ -70,9 +70,8 @@ calculate_perplexity() {
     local folder=${lm_exp}/perplexity
     mkdir -p "${folder}"
     # shellcheck disable=SC2086
-    ${decode_cmd} "${folder}/log" "${python}" -m espnet2.bin.lm_calc_perplexity --batch_size 32 \
-        --data_path_and_name_and_type "${lm_dev_text},text,text" --output_dir "${folder}" \
-        --train_config "${lm_exp}/config.yaml" --model_file "${lm_exp}/${inference_lm}" ||
+    ${decode_cmd} "${folder}/log" "${python}" -m legonn.perplexity --lm "${lm_exp}:${inference_lm}" \
+        --text "${lm_dev_text}" --output "${folder}" ||
         die "the perplexity can't be calculated: see ${folder}/log"
 }
 
