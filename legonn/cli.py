@@ -6,7 +6,9 @@ line to `VERBS`.
 
 from __future__ import annotations
 
+import contextlib
 import difflib
+import errno
 import importlib
 import os
 import sys
@@ -38,6 +40,12 @@ VERBS = {
 USAGE_ERROR = 2
 INTERRUPTED = 130  # as a shell reports SIGINT
 BROKEN_PIPE = 141  # as a shell reports SIGPIPE
+# A disk that is full or broken, a quota, a limit: of the system's errors without a file's name those that no program
+# can help.
+LIMITS = {
+    *(errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO),
+    *(errno.EMFILE, errno.ENFILE, errno.ENOMEM),
+}
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -68,7 +76,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def run(main: Callable[[Sequence[str] | None], int], argv: Sequence[str] | None = None) -> int:
-    """Call a command's `main`; print a `LegonnError` as one message, without a traceback.
+    """Call a command's `main`; print a `LegonnError`, or what the system says of a file, without a traceback.
 
     ``if __name__ == "__main__": raise SystemExit(run(main))`` ends each file of `legonn.bin`.
 
@@ -82,8 +90,8 @@ def run(main: Callable[[Sequence[str] | None], int], argv: Sequence[str] | None 
     Returns
     -------
     int
-        `main`'s status, 2 after a `LegonnError`, 130 when interrupted, 141 when the reader of our
-        output (``| head``) has gone. Any other exception is a fault of ours and passes through.
+        `main`'s status, 2 after a `LegonnError` or an error about a file, 130 when interrupted, 141 when the
+        reader of our output (``| head``) has gone. Any other exception is a fault of ours and passes through.
     """
     try:
         status = main(argv)
@@ -96,9 +104,30 @@ def run(main: Callable[[Sequence[str] | None], int], argv: Sequence[str] | None 
         print(f"{_name_of(main, argv)}: interrupted", file=sys.stderr)
         return INTERRUPTED
     except BrokenPipeError:
-        # The interpreter flushes once more at its exit; that must not fail too.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _drop_output()
         return BROKEN_PIPE
+    except OSError as error:
+        if error.filename is None and error.errno not in LIMITS:
+            raise
+        print(f"{_name_of(main, argv)}: error: {_told(error)}", file=sys.stderr)
+        _drop_output()
+        return USAGE_ERROR
+
+
+def _told(error: OSError) -> str:
+    """Its file or files, and the system's reason."""
+    files = [name for name in (error.filename, error.filename2) if name is not None]
+    names = [os.fsdecode(name) if isinstance(name, bytes) else str(name) for name in files]
+    return ": ".join([*([" -> ".join(names)] if names else []), error.strerror or str(error)])
+
+
+def _drop_output() -> None:
+    """Where output can't be written: the interpreter flushes once more at its exit, and that must not fail too."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        with contextlib.suppress(OSError):  # what stands in for it has no number
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def help_text() -> str:

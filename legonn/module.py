@@ -10,6 +10,7 @@ README.md            model card
 from __future__ import annotations
 
 import hashlib
+import io
 import math
 import os
 import shutil
@@ -17,13 +18,13 @@ import struct
 import tempfile
 import zipfile
 import zlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from legonn.errors import ConfigError, DataError
+from legonn.errors import ConfigError, DataError, LegonnError
 from legonn.plain_yaml import parse_yaml
 
 __all__ = [
@@ -73,6 +74,7 @@ COUNT = "I64"  # of what a network only counts
 # More than any real one has. Weights hardly shrink, text tenfold.
 MOST_YAML_BYTES = 4 * 2**20
 MOST_TOKEN_BYTES = 64 * 2**20
+PIECE_BYTES = 2**20  # what is read at once of a file of any size
 MOST_COMPRESSION = 20  # of each file by its header, and of all together in truth
 # The first line of module.yaml: the hash of the others.
 SEAL = "# sha256 of the lines below: "
@@ -122,7 +124,11 @@ def write_module(
     ------
     ConfigError
         If `path` is there already, or the part has no interface.
+    LegonnError
+        If it can't be written.
     """
+    from safetensors import SafetensorError
+
     if path.exists():
         raise ConfigError(f"{path} is there already: remove it, or name another place")
     if part.reads is None and part.writes is None:
@@ -130,17 +136,23 @@ def write_module(
             f"the {part.kind} of {part.name} is a plain encoder-decoder's: it has no interface, so that no other "
             f"part fits it. Train it with --system lego."
         )
-    path.parent.mkdir(parents=True, exist_ok=True)
-    work = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
     try:
-        _fill(part, work, card=card, scores=list(scores), dtype=dtype)
-        if path.suffix == ".zip":
-            _zip(work, path)
-        else:
-            work.chmod(0o755)
-            work.rename(path)
-    finally:
-        shutil.rmtree(work, ignore_errors=True)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        work = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
+        try:
+            _fill(part, work, card=card, scores=list(scores), dtype=dtype)
+            if path.suffix == ".zip":
+                _zip(work, path)
+            else:
+                work.chmod(0o755)
+                work.rename(path)
+        finally:
+            shutil.rmtree(work, ignore_errors=True)
+    except (
+        OSError,
+        SafetensorError,
+    ) as error:  # of weights, a full disk is one of safetensors' own
+        raise LegonnError(f"can't write {path}: {error}") from error
     return path
 
 
@@ -554,9 +566,23 @@ def _read_tensor(path: Path, name: str, planned: Any) -> Any:
 
 def cache_folder() -> Path:
     """Where unpacked modules are kept: `$LEGONN_CACHE`, or legonn in the user's cache folder."""
-    named = os.environ.get("LEGONN_CACHE")
-    home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(named) if named else Path(home) / "legonn"
+    if named := os.environ.get("LEGONN_CACHE"):
+        return Path(named)
+    try:
+        return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "legonn"
+    except RuntimeError as error:  # no HOME, and a user that the system doesn't know
+        raise ConfigError(
+            f"no folder for unpacked modules ({error}): name one with LEGONN_CACHE"
+        ) from error
+
+
+class _Pieces(io.BufferedReader):
+    """A file that is never read at once: zipfile does so with an archive's directory, however long it is."""
+
+    def read(self, size: int | None = -1) -> bytes:
+        if size is not None and size > PIECE_BYTES:
+            raise zipfile.BadZipFile("its directory is larger than any module's")
+        return super().read(size)
 
 
 # What zipfile raises for damaged archives, beside Python's own errors.
@@ -565,14 +591,14 @@ BAD_ARCHIVE = (zipfile.BadZipFile, zlib.error, struct.error)
 
 def _unzip(path: Path) -> Path:
     """Unpack into the cache, under the file's own hash: once, or anew where something was lost there."""
+    from legonn.tokenizer import file_sha256
+
     _check_lookalike(path)
-    digest = hashlib.sha256(path.read_bytes()).hexdigest()
-    folder = cache_folder() / "modules" / digest
     try:
-        with zipfile.ZipFile(path) as archive:
+        with _Pieces(io.FileIO(path)) as file, zipfile.ZipFile(file) as archive:
             members = _members(archive, path)
-            if not _is_whole(folder, members):
-                _unpack(archive, members, folder)
+            folder = cache_folder() / "modules" / file_sha256(path)
+            _unpack_once(archive, members, folder)
     except ConfigError:
         raise
     except (*BAD_ARCHIVE, OSError, EOFError, RuntimeError, ValueError, OverflowError) as error:
@@ -580,12 +606,34 @@ def _unzip(path: Path) -> Path:
     return folder
 
 
+def _unpack_once(
+    archive: zipfile.ZipFile, members: Iterable[zipfile.ZipInfo], folder: Path
+) -> None:
+    """Unpack, unless the cache has it; what goes wrong there is no fault of the archive."""
+    try:
+        if not _is_whole(folder, members):
+            _unpack(archive, members, folder)
+    except OSError as error:
+        raise ConfigError(
+            f"{archive.filename} can't be unpacked into {folder.parent}: {error.strerror or error}. Name another "
+            f"folder with LEGONN_CACHE."
+        ) from error
+
+
 def _is_whole(folder: Path, members: Iterable[zipfile.ZipInfo]) -> bool:
     """Whether a folder of the cache holds what the archive holds, and nothing else."""
     sums = {info.filename: info.CRC for info in members}
     if not folder.is_dir() or {path.name for path in folder.iterdir()} != sums.keys():
         return False
-    return all(zlib.crc32((folder / name).read_bytes()) == wanted for name, wanted in sums.items())
+    return all(_crc(folder / name) == wanted for name, wanted in sums.items())
+
+
+def _crc(path: Path) -> int:
+    found = 0
+    with path.open("rb") as file:
+        while piece := file.read(PIECE_BYTES):
+            found = zlib.crc32(piece, found)
+    return found
 
 
 def _unpack(archive: zipfile.ZipFile, members: Iterable[zipfile.ZipInfo], folder: Path) -> None:
@@ -613,8 +661,8 @@ def _unpack(archive: zipfile.ZipFile, members: Iterable[zipfile.ZipInfo], folder
 def _write_member(archive: zipfile.ZipFile, info: zipfile.ZipInfo, target: Path, room: int) -> int:
     """Write one member, of no more than `room` bytes, and give how many it has."""
     written = 0
-    with archive.open(info) as source, target.open("wb") as file:
-        while piece := source.read(2**20):
+    with target.open("wb") as file:
+        for piece in _read_member(archive, info):
             written += len(piece)
             if written > min(info.file_size, room):
                 raise ConfigError(
@@ -623,6 +671,16 @@ def _write_member(archive: zipfile.ZipFile, info: zipfile.ZipInfo, target: Path,
                 )
             file.write(piece)
     return written
+
+
+def _read_member(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> Iterator[bytes]:
+    """In pieces; an error here is the archive's, not one of the folder that it is unpacked into."""
+    try:
+        with archive.open(info) as source:
+            while piece := source.read(PIECE_BYTES):
+                yield piece
+    except OSError as error:
+        raise zipfile.BadZipFile(str(error)) from error
 
 
 def _members(archive: zipfile.ZipFile, path: Path) -> list[zipfile.ZipInfo]:

@@ -19,7 +19,7 @@ from legonn.audio.source import Sound
 from legonn.bridge import Bridge
 from legonn.chain import Chain
 from legonn.ensemble import Ensemble
-from legonn.errors import ConfigError
+from legonn.errors import ConfigError, LegonnError
 from legonn.experiment import find_checkpoint, load_weights, read_config, split_checkpoint
 from legonn.factory import build_chain, check_target, sound_of
 from legonn.head import Head
@@ -307,6 +307,8 @@ class System:
         ------
         ConfigError
             If the folder holds an experiment already; if it is an ensemble.
+        LegonnError
+            If it can't be written.
         """
         from legonn.data.atomic import write_atomic
 
@@ -314,7 +316,10 @@ class System:
             raise ConfigError(f"{self.name} is not one system: save each by itself")
         if (folder / "config.yaml").exists():
             raise ConfigError(f"{folder} holds an experiment already: name another folder")
-        folder.mkdir(parents=True, exist_ok=True)
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise LegonnError(f"can't write {folder}: {error}") from error
         config: dict[str, Any] = dict(self.config)
         for prefix, codec in (("", self.target), ("src_", self.source)):
             config[f"{prefix}token_list"] = list(codec.tokens)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -144,6 +145,57 @@ def test_run_lets_our_own_faults_through() -> None:
 
     with pytest.raises(KeyError, match="a bug"):
         run(command)
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (FileExistsError(errno.EEXIST, "File exists", "exp/x"), "exp/x: File exists"),
+        (PermissionError(errno.EACCES, "Permission denied", b"m"), "m: Permission denied"),
+        (OSError(errno.EXDEV, "Invalid link", "a", None, "b"), "a -> b: Invalid link"),
+        (OSError(errno.ENOSPC, "No space left on device"), "No space left on device"),
+    ],
+)
+def test_what_the_system_says_of_a_file_is_one_line(
+    error: OSError, said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def command(argv: Sequence[str] | None = None) -> int:
+        raise error
+
+    assert run(command) == 2
+    assert capsys.readouterr().err.endswith(f": error: {said}\n")
+
+
+@pytest.mark.parametrize(
+    "error", [OSError("ours"), TimeoutError(), OSError(errno.EBADF, "Bad file descriptor")]
+)
+def test_an_error_of_no_file_is_a_fault_of_ours(error: OSError) -> None:
+    def command(argv: Sequence[str] | None = None) -> int:
+        raise error
+
+    with pytest.raises(type(error)):
+        run(command)
+
+
+def test_output_to_a_full_disk_is_one_line() -> None:
+    code = (
+        "from legonn.cli import run\n"
+        "def command(argv=None):\n"
+        "    print('a line')\n"
+        "    return 0\n"
+        "raise SystemExit(run(command))\n"
+    )
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(
+            [sys.executable, "-c", code],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            cwd=ROOT,
+            check=False,
+        )
+    assert done.returncode == 2
+    assert done.stderr == "__main__: error: No space left on device\n"
 
 
 def test_interrupt_is_no_traceback(capsys: pytest.CaptureFixture[str]) -> None:

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
+import errno
 import hashlib
 import io
 import json
 import os
 import pickle
+import resource
 import shutil
 import struct
 import subprocess
 import sys
+import tracemalloc
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -22,7 +26,7 @@ import pytest
 import torch
 import yaml
 
-from legonn.errors import ConfigError
+from legonn.errors import ConfigError, LegonnError
 from legonn.finetuning import parents
 from legonn.module import (
     DESCRIPTION,
@@ -251,6 +255,26 @@ def test_a_damaged_cache_is_unpacked_anew(
     assert list((cache / "modules").iterdir()) == [unpacked]
 
 
+@contextlib.contextmanager
+def no_file_above(size: int) -> Iterator[None]:
+    """The system refuses larger ones, as a full disk does."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+def test_what_cannot_be_written_is_told(parts: dict[str, Part], tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("x")
+    with pytest.raises(LegonnError, match="can't write .*/file/d: .*(Not a directory|exists)"):
+        write_module(parts["decoder"], tmp_path / "file" / "d")
+    with no_file_above(1000), pytest.raises(LegonnError, match=r"can't write .*/d: .*os error 27"):
+        write_module(parts["decoder"], tmp_path / "d")
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
 # ---- What is damaged is refused -------------------------------------------------------------------
 
 LFS = b"version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 1\n"
@@ -312,6 +336,70 @@ def test_a_file_that_is_no_archive_is_refused(tmp_path: Path, content: bytes, me
     path.write_bytes(content)
     with pytest.raises(ConfigError, match=f"d.zip is.*{message}"):
         read_module(path)
+
+
+LARGE = 64 * 2**20
+
+
+@pytest.mark.parametrize("kind", ["no archive", "strange archive", "long directory", "whole"])
+def test_a_large_file_is_never_held_in_memory(tmp_path: Path, cache: Path, kind: str) -> None:
+    path = tmp_path / "d.zip"
+    if kind in ("no archive", "long directory"):
+        end = struct.pack("<4s4H2LH", b"PK\5\6", 0, 0, 1, 1, LARGE, 0, 0)
+        with path.open("wb") as file:
+            file.truncate(LARGE)
+            file.seek(0, io.SEEK_END)
+            file.write(end if kind == "long directory" else b"end")
+    else:
+        name = "evil.bin" if kind == "strange archive" else "tokens.txt"
+        with zipfile.ZipFile(path, "w") as packed, packed.open(name, "w") as member:
+            for _ in range(LARGE // 2**20):
+                member.write(bytes(2**20))
+    messages = {
+        "no archive": "d.zip is no module file, or a damaged one: File is not a zip file",
+        "strange archive": "d.zip holds what a module doesn't: 'evil.bin'",
+        "long directory": "a damaged one: its directory is larger than any module's",
+        "whole": "has no module.yaml",
+    }
+    tracemalloc.start()
+    try:
+        with pytest.raises(ConfigError, match=messages[kind]):
+            describe(path)
+        assert tracemalloc.get_traced_memory()[1] < LARGE / 4
+    finally:
+        tracemalloc.stop()
+
+
+def test_where_nothing_can_be_unpacked_the_remedy_is_told(
+    parts: dict[str, Part], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = write_module(parts["decoder"], tmp_path / "d.zip")
+    monkeypatch.setenv("LEGONN_CACHE", str(path))  # a file, below which there are no folders
+    wanted = (
+        r"d.zip can't be unpacked into .*: Not a directory\. Name another folder with LEGONN_CACHE"
+    )
+    with pytest.raises(ConfigError, match=wanted):
+        describe(path)
+
+    def refuse(*_: object, **__: object) -> str:
+        raise PermissionError(errno.EACCES, "Permission denied", "x")
+
+    monkeypatch.setenv("LEGONN_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr("tempfile.mkdtemp", refuse)
+    with pytest.raises(ConfigError, match="can't be unpacked into .*/modules: Permission denied"):
+        describe(path)
+
+
+def test_who_has_no_home_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def homeless() -> Path:
+        raise RuntimeError("Could not determine home directory.")
+
+    path = archive(tmp_path / "d.zip", {"tokens.txt": b"a"})
+    monkeypatch.delenv("LEGONN_CACHE", raising=False)
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    monkeypatch.setattr(Path, "home", homeless)
+    with pytest.raises(ConfigError, match="no folder for unpacked modules .*: name one with LEGO"):
+        describe(path)
 
 
 def test_an_unlisted_file_is_refused(folder: Path) -> None:

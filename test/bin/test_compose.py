@@ -148,6 +148,15 @@ def test_an_experiment_is_not_overwritten(modules: Path, experiment: Path) -> No
     assert sorted((p.name, p.stat().st_mtime_ns) for p in experiment.iterdir()) == before
 
 
+def test_a_file_in_the_way_is_one_error(
+    modules: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "file").write_text("x")
+    parts = ["--encoder", str(modules / "lego_encoder"), "--decoder", str(modules / "lego_decoder")]
+    assert run(main, [*parts, "--output", str(tmp_path / "file")]) == 2
+    assert f"error: can't write {tmp_path / 'file'}: " in capsys.readouterr().err
+
+
 def test_a_misfit_is_one_error_and_leaves_nothing(
     plain_experiment: Path, modules: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
