@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-__all__ = ["ConfigError", "DataError", "InterfaceMismatch", "LegonnError"]
+__all__ = ["ConfigError", "DataError", "InterfaceMismatch", "LegonnError", "reason"]
 
 
 class LegonnError(ValueError):
@@ -33,3 +33,9 @@ class DataError(LegonnError):
     def __init__(self, summary: str, items: Iterable[str] = ()) -> None:
         self.items = list(items)
         super().__init__("\n  ".join([summary, *self.items]))
+
+
+def reason(error: BaseException) -> str:
+    """What an error of another package says, in a line; its name where it says nothing."""
+    lines = str(error).strip().splitlines()
+    return lines[0] if lines else type(error).__name__

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from legonn.errors import ConfigError
+from legonn.errors import ConfigError, reason
 from legonn.module import CARD, DESCRIPTION, FILES, describe, read_description
 
 __all__ = ["PREFIX", "fetch", "is_hub_name", "locate", "publish"]
@@ -85,11 +85,11 @@ def _download(spec: str, name: str, file: str, revision: str | None) -> Path:
             f"HF_HUB_OFFLINE"
         ) from error
     except (errors.HfHubHTTPError, errors.HFValidationError, httpx.HTTPError, OSError) as error:
-        raise ConfigError(f"{spec}: {str(error).splitlines()[0]}") from error
+        raise ConfigError(f"{spec}: {reason(error)}") from error
 
 
 def publish(folder: Path, spec: str, *, private: bool = False, message: str = "") -> str:
-    """Upload a module's folder, after checking it.
+    """Upload a module's folder, after checking it; what a module before it left under this name goes.
 
     Parameters
     ----------
@@ -129,10 +129,11 @@ def publish(folder: Path, spec: str, *, private: bool = False, message: str = ""
             folder_path=folder,
             revision=branch,
             allow_patterns=files,
+            delete_patterns=list(FILES),  # those that aren't uploaded; a card and other files stay
             commit_message=message or f"{document['kind']} {folder.name}",
         )
     except errors.LocalTokenNotFoundError as error:
         raise ConfigError("the Hub doesn't know you: `hf auth login`, or set HF_TOKEN") from error
     except (errors.HfHubHTTPError, errors.HFValidationError, httpx.HTTPError, OSError) as error:
-        raise ConfigError(f"{spec}: {str(error).splitlines()[0]}") from error
+        raise ConfigError(f"{spec}: {reason(error)}") from error
     return f"{PREFIX}{name}@{commit.oid}"

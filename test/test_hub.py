@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import functools
 import hashlib
 import json
 import os
@@ -63,7 +64,15 @@ class Handler(BaseHTTPRequestHandler):
         self.file(body=False)
 
     def do_GET(self) -> None:
-        if self.path.startswith("/api/models/"):
+        if "/tree/" in self.path:
+            name = "/".join(self.path.split("/")[3:5])
+            self.answer(
+                [
+                    {"type": "file", "path": path, "size": len(value), "oid": "0" * 40}
+                    for path, value in self.hub.repositories[name].items()
+                ]
+            )
+        elif self.path.startswith("/api/models/"):
             name = "/".join(self.path.split("/")[3:5])
             self.answer({"id": name, "sha": COMMIT, "siblings": []})
         else:
@@ -123,13 +132,15 @@ class Handler(BaseHTTPRequestHandler):
                 if line["key"] == "file":
                     value = base64.b64decode(line["value"]["content"])
                     self.hub.repositories[name][line["value"]["path"]] = value
+                elif line["key"] == "deletedFile":
+                    del self.hub.repositories[name][line["value"]["path"]]
             self.answer(
                 {"commitUrl": f"{self.hub.url}/{name}/commit/{COMMIT}", "commitOid": COMMIT}
             )
         else:
             self.answer({})
 
-    def answer(self, document: dict[str, Any]) -> None:
+    def answer(self, document: Any) -> None:
         content = json.dumps(document).encode()
         self.send_response(200)
         self.send_header("Content-Type", "application/json")
@@ -193,6 +204,30 @@ def test_a_published_module_serves_by_its_name(
     assert len(hub.asked) == asked
     done = hub.run(tmp_path, "inspect", "hf:me/dec@v1", HF_HUB_OFFLINE="1")
     assert done.stdout.splitlines()[0] == "hf:me/dec@v1" and wanted[:12] in done.stdout
+
+
+def test_nothing_of_a_module_before_is_left(hub: Hub, decoder: Path, tmp_path: Path) -> None:
+    """Under the same name a module with another tokenizer was; the owner's own files stay."""
+    kept = {"LICENSE": b"mine", ".gitattributes": b"*.safetensors", "docs/bpe.model": b"mine"}
+    hub.repositories["me/dec"] = {**kept, "src_bpe.model": b"old", "tokens.txt": b"old"}
+    done = hub.run(tmp_path, "publish", str(decoder), "--to", "hf:me/dec")
+    assert done.returncode == 0, done.stderr
+    assert hub.repositories["me/dec"] == {**kept, **content(decoder)}
+
+
+@pytest.mark.parametrize("error", [TimeoutError(), OSError("\n the Hub is asleep\nmore")])
+def test_errors_without_a_first_line_are_told(
+    decoder: Path, monkeypatch: pytest.MonkeyPatch, error: OSError
+) -> None:
+    def fail(*_: object, **__: object) -> str:
+        raise error
+
+    monkeypatch.setattr("huggingface_hub.hf_hub_download", fail)
+    monkeypatch.setattr("huggingface_hub.HfApi.create_repo", fail)
+    said = "TimeoutError" if isinstance(error, TimeoutError) else "the Hub is asleep"
+    for call in (fetch, functools.partial(publish, decoder)):
+        with pytest.raises(ConfigError, match=f"^hf:me/dec: {said}$"):
+            call("hf:me/dec")
 
 
 def test_all_files_come_from_one_commit_and_only_a_modules(
