@@ -39,7 +39,9 @@ def test_mutated_modules_are_equal_or_refused(
     assert memory.startswith("memory: ")
 
 
-def test_the_modules_are_two_decoders_and_two_encoders(fuzz: ModuleType, tmp_path: Path) -> None:
+def test_the_modules_are_two_decoders_two_encoders_and_a_bridge(
+    fuzz: ModuleType, tmp_path: Path
+) -> None:
     parts = [read_module(path) for path in fuzz.make_modules(tmp_path / "originals")]
     found = [(part.kind, part.target.token_type) for part in parts]
     assert found == [
@@ -47,11 +49,32 @@ def test_the_modules_are_two_decoders_and_two_encoders(fuzz: ModuleType, tmp_pat
         ("decoder", "bpe"),
         ("encoder", "char"),
         ("encoder", "char"),
+        ("bridge", "char"),
     ]
     codec = parts[2].source
     assert isinstance(codec, TextCodec) and codec.decode(codec.encode("two five")) == "two five"
     assert parts[3].source == Sound(8000)
     assert any("counter" in name for name in parts[3].weights())
+    bridge = parts[4]
+    assert bridge.reads is not None and bridge.writes is not None and bridge.source is not None
+    assert bridge.reads.tokens == codec.tokens and bridge.writes.tokens == bridge.target.tokens
+
+
+def test_every_module_has_its_turn_with_every_mutation(
+    fuzz: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: set[tuple[str, str]] = set()
+
+    def note(path: Path, original: str, *, strict: bool) -> str:
+        kind = read_description(path / DESCRIPTION)["kind"]
+        seen.add((kind, original))
+        return "equal"
+
+    kinds = dict.fromkeys(fuzz.KINDS, lambda folder, draw: folder)
+    monkeypatch.setattr(fuzz, "MUTATIONS", kinds)
+    monkeypatch.setattr(fuzz, "outcome", note)
+    assert fuzz.main(["--cases", "25"]) == 0
+    assert sorted(kind for kind, _ in seen) == [*["bridge"], *["decoder"] * 2, *["encoder"] * 2]
 
 
 def test_text_that_no_dumper_writes_is_sealed(fuzz: ModuleType, tmp_path: Path) -> None:

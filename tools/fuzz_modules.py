@@ -5,9 +5,10 @@
 Five kinds of mutation in turn: bytes of a folder's files; bytes of the one file; values of the description, its text
 as it stands, and values of the weights' header, these three with all hashes made to agree, as an attacker would. Of
 the last three a module may load that differs from the original, as its description says so. Each kind takes two
-encoders and two decoders in turn, and what `legonn inspect` says of them is also made. Fails on any other exception, a
-case over --seconds of the processor (or that waits for 60 times as long), or more than --megabytes of memory beyond
-what the first cases took. So it can run beside other work: `nice -n 19 chrt -i 0 python tools/fuzz_modules.py`.
+encoders, two decoders and a bridge in turn, and what `legonn inspect` says of them is also made. Fails on any other
+exception, a case over --seconds of the processor (or that waits for 60 times as long), or more than --megabytes of
+memory beyond what the first cases took. So it can run beside other work: `nice -n 19 chrt -i 0 python
+tools/fuzz_modules.py`.
 """
 
 from __future__ import annotations
@@ -80,7 +81,7 @@ def get_parser() -> argparse.ArgumentParser:
 
 
 def make_modules(folder: Path) -> list[Path]:
-    """Small decoders over characters and subwords, encoders of text and speech, with every kind of field filled."""
+    """Small decoders over characters and subwords, encoders of text and speech, a bridge, with every kind of field."""
     from legonn.module import write_module
     from legonn.tokenizer import TextCodec
 
@@ -92,6 +93,7 @@ def make_modules(folder: Path) -> list[Path]:
         "decoder_of_pieces": _decoder(pieces),
         "encoder_of_text": _encoder(source=pieces, target=letters),
         "encoder_of_speech": _listener(target=letters),
+        "bridge_of_pieces": _bridge(source=pieces, target=letters),
     }
     return [write_module(part, folder / name, scores=[SCORE]) for name, part in parts.items()]
 
@@ -142,6 +144,13 @@ def _listener(target: TextCodec) -> Part:
         "chain_conf": {"early_ctc": 0.5},
     }
     return _part("encoder", config, target, source=Sound(8000), writes=_interface(target))
+
+
+def _bridge(source: TextCodec, target: TextCodec) -> Part:
+    sizes = {"width": 8, "heads": 2, "feedforward": 8, "layers_before": 1, "layers_after": 1}
+    config = {**sizes, "length_ratio": 2.0}
+    sides = {"reads": _interface(source), "writes": _interface(target)}
+    return _part("bridge", config, target, source=source, **sides)
 
 
 def _interface(codec: TextCodec) -> Interface:
