@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import zipfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -127,12 +128,12 @@ class SpeechFrontEnd(nn.Module):
         Raises
         ------
         ConfigError
-            If the file is absent, or of other features.
+            If the file is absent, damaged, or of other features.
         """
         try:
             with np.load(path) as file:
                 count, total, squares = (file[name] for name in ("count", "sum", "sum_square"))
-        except (OSError, KeyError, ValueError) as error:
+        except (OSError, KeyError, ValueError, EOFError, zipfile.BadZipFile) as error:
             raise ConfigError(
                 f"{path} has no statistics: run the statistics stage (10) first"
             ) from error

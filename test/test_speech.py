@@ -532,6 +532,18 @@ def test_global_statistics_are_measured_kept_and_packed(
         main(options(corpus, spoken, tmp_path / "other", *conf, "--feats_stats", "none.npz"))
 
 
+@pytest.mark.parametrize("share", [0.0, 0.5, 0.99])
+def test_damaged_statistics_are_told(tmp_path: Path, share: float) -> None:
+    path = tmp_path / "feats_stats.npz"
+    np.savez(path, count=2, sum=np.zeros(8), sum_square=np.ones(8))
+    layers = front_end(normalisation="global", mels=8)
+    layers.set_statistics(path)
+    whole = path.read_bytes()
+    path.write_bytes(whole[: int(len(whole) * share)])
+    with pytest.raises(ConfigError, match="feats_stats.npz has no statistics: run the statistics"):
+        layers.set_statistics(path)
+
+
 def test_data_without_what_the_encoder_reads_is_refused(
     corpus: Any, spoken: Path, tmp_path: Path, train: Callable[..., Path]
 ) -> None:
