@@ -18,6 +18,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from legonn.audio.check import check_samples
+from legonn.audio.corpus import RECORD as SYNTHESIS
 from legonn.audio.recordings import Utterance, read_sound, read_utterances
 from legonn.data.folder import read_text, write_text
 from legonn.errors import ConfigError, DataError
@@ -38,7 +40,7 @@ def export_folder(
 ) -> int:
     """Write the recordings of the data folder `source` into archives of `output`, 16 bits a sample.
 
-    Segments are cut out. All channels and the rate stay.
+    Segments are cut out. All channels and the rate stay, and what says that the speech is synthetic.
 
     Parameters
     ----------
@@ -61,13 +63,14 @@ def export_folder(
     ConfigError
         When `output` exists.
     DataError
-        Naming every recording that can't be read.
+        Naming every recording that can't be read, that is cut off, or whose samples are none. Silence is copied.
     """
     if output.exists():
         raise ConfigError(f"{output} is there: give a new folder, or remove it")
     utterances = read_utterances(source, allow_pipes=allow_pipes)
     names = [*source.glob("text*"), source / "utt2spk", source / "utt2group"]
     columns = {path.name: read_text(path) for path in names if path.is_file()}
+    synthetic = source / SYNTHESIS
     unfinished = output.with_name(f".{output.name}.{os.getpid()}")
     try:
         places: dict[str, str] = {}
@@ -83,11 +86,13 @@ def export_folder(
             }
         if faults:
             raise DataError(
-                f"{len(faults)} recordings of {source} can't be read; `legonn validate` tells more:",
+                f"{len(faults)} recordings of {source} can't be exported; `legonn validate` tells more:",
                 faults,
             )
         for text, column in columns.items():
             write_text(unfinished / text, column)
+        if synthetic.is_file():
+            shutil.copyfile(synthetic, unfinished / SYNTHESIS)
         write_text(unfinished / "wav.scp", places)
         unfinished.rename(output)
     finally:
@@ -102,7 +107,7 @@ def _write(
     faults: list[str],
     progress: Callable[[int], None],
 ) -> dict[str, int]:
-    """Where each recording begins in the archive; those that can't be read are noted in `faults`."""
+    """Where each recording begins in the archive; those that can't be exported are noted in `faults`."""
     from kaldiio import save_ark
 
     places = archive.with_suffix(".scp")
@@ -114,11 +119,15 @@ def _write(
         for utterance in utterances:
             try:
                 samples, rate = read_sound(utterance)
+                found = check_samples(utterance, samples, rate, allow_silence=True)
+            except DataError as error:
+                found = (str(error),)
+            if found:
+                faults.append(found[0])
+            else:
                 save_ark(
                     ark, {utterance.utt_id: (rate, _whole_numbers(samples))}, scp=scp, **options
                 )
-            except DataError as error:
-                faults.append(str(error))
             progress(1)
     offsets = {utt_id: int(place.rpartition(":")[2]) for utt_id, place in read_text(places).items()}
     places.unlink()

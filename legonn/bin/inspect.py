@@ -157,9 +157,12 @@ def _joined(*parts: Any) -> str:
 
 
 def _score(score: Mapping[str, Any]) -> str:
+    from legonn.scoring import Score
+
+    speech = " (synthetic speech)" if Score.from_dict(score).synthetic else ""
     low, high = score.get("low"), score.get("high")
     interval = "" if low is None or high is None else f" [{low:.2f}, {high:.2f}]"
-    return f"{score['metric']} {score['score']:.2f}{interval} on {score.get('test_set') or '?'}"
+    return f"{score['metric']} {score['score']:.2f}{interval} on {score.get('test_set') or '?'}{speech}"
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import functools
 import shlex
 import sys
 from collections.abc import Sequence
@@ -71,6 +72,12 @@ def get_parser() -> argparse.ArgumentParser:
         metavar="F",
         help="lines `<utt-id> <group>`, say child or adult: groups are scored apart, too, as the test sets NAME:GROUP",
     )
+    add(
+        "--synthetic",
+        action="store_true",
+        help="the test set is synthetic speech (its data folder has a synthesis.yaml): signatures, modules and their "
+        "cards say so",
+    )
     add_error_options(parser.add_argument_group("error rates"))
     add_labels(parser.add_argument_group("recorded in the JSON"))
     return parser
@@ -136,7 +143,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     speakers = read_speakers(args.utt2spk, pairs) if args.utt2spk else None
     labels = make_labels(args, command=shlex.join(["legonn", "score", *arguments]))
     baselines = [name for name, _ in named]
-    scores = measure_part(pairs, range(len(pairs.refs)), metrics, baselines, labels, speakers)
+    score_part = functools.partial(measure_part, synthetic=args.synthetic)
+    scores = score_part(pairs, range(len(pairs.refs)), metrics, baselines, labels, speakers)
     groups = read_groups(args.utt2group, pairs) if args.utt2group else ()
     kinds = sorted(set(groups))
     for group in kinds if len(kinds) > 1 else ():
@@ -146,7 +154,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         if speakers and not several:
             print(f"{group}: one speaker, so its interval is over utterances", file=sys.stderr)
         try:
-            scores += measure_part(
+            scores += score_part(
                 pairs, mine, metrics, baselines, apart, speakers if several else None
             )
         except DataError as error:
@@ -166,7 +174,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         write_atomic(args.alignments, listing)
     by = "utterance id" if pairs.format == "kaldi" else "line"
     over = f", bootstrap over {len(set(speakers))} speakers" if speakers else ""
-    print(f"{len(pairs.refs)} sentences, paired by {by}{over}")
+    what = "sentences of synthetic speech" if args.synthetic else "sentences"
+    print(f"{len(pairs.refs)} {what}, paired by {by}{over}")
     print(render_table(scores))
     if errors and "wer" in names:
         print(errors.summary())
@@ -182,6 +191,8 @@ def measure_part(
     baselines: Sequence[str],
     labels: Labels,
     speakers: Sequence[str] | None,
+    *,
+    synthetic: bool = False,
 ) -> list[Score]:
     """The scores of the first system on the sentences at `places`; the others are the baselines."""
     from legonn.scoring import measure
@@ -196,6 +207,7 @@ def measure_part(
         baselines=make_baselines(baselines, [take(system) for system in pairs.systems[1:]]),
         labels=labels,
         speakers=take(speakers) if speakers else None,
+        synthetic=synthetic,
     )
 
 

@@ -16,7 +16,7 @@ EPILOG = """\
 Another seed gives other speakers: use one for training and another for tests. Of a hundred, a quarter have an
 accent and variant of the first hundred's, at another rate and pitch. The same options give the same samples. A
 killed run goes on with the same command. What is spoken so is not what people say: state it wherever a figure
-stands.
+stands. Recipes do; by hand, legonn score --synthetic.
 """
 
 

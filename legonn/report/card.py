@@ -60,11 +60,12 @@ def model_card(
 
 def _usage(part: Part, title: str) -> str:
     other = OTHER[part.kind]
+    source = "a.wav" if isinstance(part.source, Sound) else "source.txt"
     return (
         "```sh\n"
         f"legonn inspect {title}\n"
         f"legonn compose --{part.kind} {title} --{other} M --output exp/composed\n"
-        "legonn decode --system exp/composed --input source.txt\n"
+        f"legonn decode --system exp/composed --input {source}\n"
         "```"
     )
 
@@ -100,7 +101,7 @@ def _interface(interface: Interface) -> str:
 
 def _scores(scores: Sequence[Score]) -> str:
     rows = [
-        f"| {score.test_set or ''} | {score.metric} | {score.score:.2f} | "
+        f"| {score.test_set or ''}{' (synthetic speech)' * score.synthetic} | {score.metric} | {score.score:.2f} | "
         + (f"{score.low:.2f} to {score.high:.2f}" if score.low is not None else "")
         + f" | `{score.signature.replace('|', BAR)}` |"
         for score in scores

@@ -112,6 +112,10 @@ def render_results(scores: Sequence[Score], *, preface: str = "") -> str:
     parts = [preface.strip() or "# Results", LEGEND.strip()]
     if any(score.signature.endswith("|units:speakers") for score in scores):
         parts += [SPEAKERS]
+    if spoken := _unique(score.test_set for score in scores if score.synthetic):
+        parts += [
+            f"Synthetic speech, not people: {', '.join(name or 'a test set' for name in spoken)}."
+        ]
     if len(experiments) > 1:
         parts += _overview(scores)
     for name in sorted(experiments, key=lambda name: [_natural(part) for part in name]):

@@ -17,7 +17,7 @@ from legonn.scoring.bootstrap import (
     resampled_scores,
 )
 from legonn.scoring.metrics import Metric
-from legonn.scoring.score import Score
+from legonn.scoring.score import SYNTHETIC, Score
 
 __all__ = ["Baseline", "Labels", "measure"]
 
@@ -75,6 +75,7 @@ def measure(
     baselines: Sequence[Baseline] = (),
     labels: Labels | None = None,
     speakers: Sequence[str] | None = None,
+    synthetic: bool = False,
     resamples: int = RESAMPLES,
     seed: int = SEED,
 ) -> list[Score]:
@@ -92,6 +93,8 @@ def measure(
         What to record in each score.
     speakers : sequence of str, optional
         Of each sentence: then the bootstrap, paired or not, is one over speakers.
+    synthetic : bool
+        Whether the test set is synthetic speech: the signatures say so.
     resamples, seed : int
         Of the bootstrap.
 
@@ -101,7 +104,8 @@ def measure(
         One a metric; with baselines, one a metric and baseline, in that order.
     """
     weights = draw_weights(len(refs), resamples=resamples, seed=seed, speakers=speakers)
-    units = "" if speakers is None else "|units:speakers"
+    units = f"|{SYNTHETIC}" if synthetic else ""
+    units += "" if speakers is None else "|units:speakers"
     recorded = asdict(labels or Labels())
 
     def evaluate(metric: Metric, texts: Sequence[str]) -> _Measured:

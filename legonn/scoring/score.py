@@ -10,7 +10,9 @@ from typing import Any
 
 from legonn.errors import DataError
 
-__all__ = ["Score"]
+__all__ = ["SYNTHETIC", "Score"]
+
+SYNTHETIC = "speech:synthetic"  # in a signature: a machine spoke the test set
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,6 +101,11 @@ class Score:
             self.metric,
             self.seed,
         )
+
+    @property
+    def synthetic(self) -> bool:
+        """Whether the test set is synthetic speech."""
+        return SYNTHETIC in self.signature.split("|")
 
     @property
     def seeds(self) -> tuple[int, ...]:

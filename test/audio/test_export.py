@@ -16,7 +16,7 @@ from legonn.errors import ConfigError, DataError
 
 RATE = 8000
 RAMP = (np.arange(4000) * 8 - 16000).astype(np.int16)
-STEREO = np.stack([RAMP, -RAMP], axis=1)
+STEREO = np.stack([RAMP, -RAMP // 2], axis=1)
 
 
 @pytest.fixture
@@ -59,7 +59,7 @@ def test_legonn_reads_it_too(folder: Path, tmp_path: Path, format: str) -> None:
     export_folder(folder, tmp_path / "arks", format=format)
     first, second = (read_sound(u)[0] for u in read_utterances(tmp_path / "arks").values())
     assert first[:, 0] == pytest.approx(RAMP[800:2000] / 32768, abs=1e-6)
-    assert second[:, 0] == pytest.approx(-RAMP[3200:] / 32768, abs=1e-6)
+    assert second[:, 0] == pytest.approx((-RAMP // 2)[3200:] / 32768, abs=1e-6)
 
 
 def test_what_is_there_stays(folder: Path) -> None:
@@ -70,13 +70,38 @@ def test_what_is_there_stays(folder: Path) -> None:
 def test_bad_recordings_are_listed_and_nothing_is_left(folder: Path, tmp_path: Path) -> None:
     (folder / "b.flac").write_text("no sound")
     (folder / "wav.scp").write_text("a a.wav\nb b.flac\nc c.wav\n")
-    with pytest.raises(DataError, match="2 recordings of .* can't be read") as error:
+    with pytest.raises(DataError, match="2 recordings of .* can't be exported") as error:
         export_folder(folder, tmp_path / "arks")
     assert [item.partition(": ")[0] for item in error.value.items] == [
         f"{folder / 'wav.scp'}:2",
         f"{folder / 'wav.scp'}:3",
     ]
     assert [path.name for path in tmp_path.iterdir()] == ["data"]
+
+
+@pytest.mark.parametrize("format", ["wav", "flac"])
+def test_damaged_recordings_are_not_archived_as_whole(
+    folder: Path, tmp_path: Path, format: str
+) -> None:
+    whole = (folder / "a.wav").read_bytes()
+    (folder / "a.wav").write_bytes(whole[:-1000])
+    strange = np.linspace(-0.5, 0.5, 4000, dtype=np.float32)
+    strange[7] = np.nan
+    soundfile.write(folder / "n.wav", strange, RATE, subtype="FLOAT")
+    soundfile.write(folder / "s.wav", np.zeros(4000, dtype=np.int16), RATE)
+    (folder / "wav.scp").write_text("a a.wav\nb b.flac\nn n.wav\ns s.wav\n")
+    with pytest.raises(DataError, match="2 recordings of .* can't be exported") as error:
+        export_folder(folder, tmp_path / "arks", format=format)
+    cut, none = error.value.items
+    assert "a.wav: cut off: 1000 bytes are missing" in cut
+    assert "n.wav: samples that are no numbers" in none
+    assert [path.name for path in tmp_path.iterdir()] == ["data"]
+
+
+def test_what_is_synthetic_stays_so(folder: Path, tmp_path: Path) -> None:
+    (folder / "synthesis.yaml").write_text("note: synthetic speech\n")
+    export_folder(folder, tmp_path / "arks")
+    assert (tmp_path / "arks/synthesis.yaml").read_text() == "note: synthetic speech\n"
 
 
 def test_the_command(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

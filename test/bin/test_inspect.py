@@ -14,7 +14,7 @@ import pytest
 from legonn.bin.inspect import main
 from legonn.bin.pack import main as pack
 from legonn.cli import run
-from legonn.module import DESCRIPTION, SEAL
+from legonn.module import DESCRIPTION, SEAL, write_module
 from legonn.system import System, load_part
 
 
@@ -69,6 +69,18 @@ def test_the_module_that_a_part_was_taken_from_is_its_parent(
         (line,) = [x for x in capsys.readouterr().out.splitlines() if x.startswith("  parents")]
         digest = load_part(experiment, kind).sha256()[:12]
         assert line.split(maxsplit=1)[1] == f"{kind} {parts[kind]} ({digest})"
+
+
+def test_synthetic_speech_is_called_so(
+    experiment: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    row = {"metric": "wer", "score": 3.3, "sentences": 9, "low": 3, "high": 4, "test_set": "spoken"}
+    scores = [{**row, "signature": f"wer{mark}"} for mark in ("|speech:synthetic", "")]
+    write_module(load_part(experiment, "decoder"), tmp_path / "m", scores=scores)
+    assert main([str(tmp_path / "m")]) == 0
+    *_, first, second = [line for line in capsys.readouterr().out.splitlines() if line]
+    assert first.endswith("wer 3.30 [3.00, 4.00] on spoken (synthetic speech)")
+    assert second.endswith("wer 3.30 [3.00, 4.00] on spoken")
 
 
 def test_no_module_is_an_error(

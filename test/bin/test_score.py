@@ -132,6 +132,16 @@ def test_a_bootstrap_over_speakers(here: Path, capsys: pytest.CaptureFixture[str
     assert (rows[0]["low"], rows[0]["high"]) == (0, pytest.approx(100 / 6, abs=1e-6))
 
 
+def test_synthetic_speech_is_called_so(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (here / "utt2group").write_text("utt-1 adult\nutt-2 child\nutt-3 child\n")
+    options = "--hyp hyp --ref ref --metric wer,exact --utt2group utt2group --output s.json"
+    main([*options.split(), "--synthetic"])
+    printed = capsys.readouterr().out
+    assert printed.startswith("3 sentences of synthetic speech, paired by utterance id\n")
+    rows = json.loads((here / "s.json").read_text())
+    assert len(rows) == 6 and all("|speech:synthetic" in row["signature"] for row in rows)
+
+
 def test_groups_are_scored_apart(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Of 18 words, 11 are the children's, one of them wrong."""
     (here / "utt2spk").write_text("utt-1 kim\nutt-2 bob\nutt-3 ann\n")

@@ -79,7 +79,7 @@ def test_its_scores_have_word_errors_and_where_they_are(
     scores = json.loads((spoken.folder / folder / "score.json").read_text())
     assert [score["metric"] for score in scores] == ["exact", "bleu", "wer"]
     assert {score["system"] for score in scores} == {system}
-    assert "|units:speakers" in scores[2]["signature"]
+    assert "|speech:synthetic|units:speakers" in scores[2]["signature"]
     alignments = (spoken.folder / folder / "alignments.txt").read_text(encoding="utf-8")
     assert "REF: " in alignments and "HYP: " in alignments
 

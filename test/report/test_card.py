@@ -8,7 +8,9 @@ from pathlib import Path
 import pytest
 import yaml
 
+from legonn.audio.source import Sound
 from legonn.report.card import model_card
+from legonn.scoring import Score
 from legonn.system import load_part
 
 
@@ -30,6 +32,28 @@ def test_the_card_names_kind_contract_and_origin(experiment: Path, kind: str) ->
     assert "## Scores" not in card and "Weights: not stated." in card
     front = yaml.safe_load(card.split("---")[1])
     assert front["tags"] == ["legonn", f"legonn-{kind}", "ctc"] and "license" not in front
+
+
+def test_who_listens_is_given_recordings(experiment: Path) -> None:
+    part = load_part(experiment, "encoder")
+    assert "legonn decode --system exp/composed --input source.txt\n" in model_card(
+        part, [], title="t"
+    )
+    card = model_card(dataclasses.replace(part, source=Sound()), [], title="t")
+    assert "legonn decode --system exp/composed --input a.wav\n" in card
+    assert "source.txt" not in card and "- source: speech" in card
+
+
+def test_synthetic_speech_is_called_so_where_its_figure_stands(experiment: Path) -> None:
+    part = load_part(experiment, "decoder")
+    scores = [
+        Score(
+            metric="wer", score=3.3, sentences=9, test_set=name, signature=f"wer|norm:basic{mark}"
+        )
+        for name, mark in (("spoken", "|speech:synthetic|units:speakers"), ("read", ""))
+    ]
+    rows = [line for line in model_card(part, scores, title="t").splitlines() if "| wer |" in line]
+    assert [row.split(" | ")[0] for row in rows] == ["| spoken (synthetic speech)", "| read"]
 
 
 def test_parents_have_their_hashes(experiment: Path) -> None:

@@ -125,6 +125,13 @@ def test_the_page_says_which_bootstrap_was_over_speakers() -> None:
     assert f"{LEGEND.strip()}\n\n{note}\n\n## E1" in page
 
 
+def test_the_page_says_which_speech_is_synthetic() -> None:
+    note = "Synthetic speech, not people: spoken.\n"
+    assert "Synthetic" not in render_results([row()])
+    machine = row(metric="wer", test_set="spoken", signature="wer|speech:synthetic|units:speakers")
+    assert note in render_results([row(), machine, machine])
+
+
 def test_one_experiment_needs_no_overview() -> None:
     assert "All at a glance" not in render_results([row()])
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from sacrebleu.metrics import BLEU
@@ -88,6 +90,17 @@ def test_speakers_change_the_bootstrap_and_not_the_score(
     assert score.score == alone.score
     assert (score.low, score.high) != (alone.low, alone.high)
     assert score.signature == alone.signature + "|units:speakers"
+
+
+def test_a_signature_says_that_the_speech_is_synthetic(systems: Systems, refs: list[str]) -> None:
+    metrics, speakers = get_metrics(["wer"]), list("aabbbccccd")
+    (person,) = measure(refs=refs, hyps=systems["good"], metrics=metrics, speakers=speakers)
+    (machine,) = measure(
+        refs=refs, hyps=systems["good"], metrics=metrics, speakers=speakers, synthetic=True
+    )
+    assert not person.synthetic and machine.synthetic
+    assert machine.signature.split("|")[-2:] == ["speech:synthetic", "units:speakers"]
+    assert replace(machine, signature=person.signature) == person
 
 
 def test_a_paired_test_over_speakers_by_hand() -> None:

@@ -130,6 +130,7 @@ stage_score() {
             more+=(--metric "wer,cer" --alignments "${folder}/alignments.txt")
             [ "$(speakers "${set}")" -lt 2 ] || more+=(--utt2spk "${raw}/${set}/utt2spk")
         fi
+        ! hears || [ ! -f "data/${set}/synthesis.yaml" ] || more+=(--synthetic)
         [ ! -f "data/${set}/utt2group" ] || more+=(--utt2group "data/${set}/utt2group")
         # shellcheck disable=SC2086
         "${python}" -m legonn.bin.score --format kaldi --hyp "${folder}/text" --ref "${raw}/${set}/${tgt_file}" \
