@@ -65,18 +65,20 @@ class Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         if "/tree/" in self.path:
-            name = "/".join(self.path.split("/")[3:5])
-            self.answer(
-                [
-                    {"type": "file", "path": path, "size": len(value), "oid": "0" * 40}
-                    for path, value in self.hub.repositories[name].items()
-                ]
-            )
+            self.list_files("/".join(self.path.split("/")[3:5]))
         elif self.path.startswith("/api/models/"):
             name = "/".join(self.path.split("/")[3:5])
             self.answer({"id": name, "sha": COMMIT, "siblings": []})
         else:
             self.file(body=True)
+
+    def list_files(self, name: str) -> None:
+        if name not in self.hub.repositories:
+            self.refuse("RepoNotFound", 401)
+            return
+        files = self.hub.repositories[name].items()
+        kind = {"type": "file", "oid": "0" * 40}
+        self.answer([{**kind, "path": path, "size": len(value)} for path, value in files])
 
     def file(self, *, body: bool) -> None:
         self.hub.asked.append(f"{self.command} {self.path}")
