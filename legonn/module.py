@@ -148,10 +148,8 @@ def write_module(
                 work.rename(path)
         finally:
             shutil.rmtree(work, ignore_errors=True)
-    except (
-        OSError,
-        SafetensorError,
-    ) as error:  # of weights, a full disk is one of safetensors' own
+    # While weights are written, a full disk is an error of safetensors' own.
+    except (OSError, SafetensorError) as error:
         raise LegonnError(f"can't write {path}: {error}") from error
     return path
 

@@ -77,7 +77,7 @@ class Handler(BaseHTTPRequestHandler):
             self.refuse("RepoNotFound", 401)
             return
         files = self.hub.repositories[name].items()
-        kind = {"type": "file", "oid": "0" * 40}
+        kind: dict[str, Any] = {"type": "file", "oid": "0" * 40}
         self.answer([{**kind, "path": path, "size": len(value)} for path, value in files])
 
     def file(self, *, body: bool) -> None:
