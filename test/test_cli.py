@@ -60,6 +60,7 @@ def test_every_command_is_a_verb_or_a_tool_of_ours() -> None:
         "chain_picture",
         "decode_parser",
         "decoding_options",
+        "input_options",
         "system_options",
     }  # the README's picture; the parser of one that has many options; shared options
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from legonn.bin.decode_parser import MANY, check, make_parser
 from legonn.bin.decoding_options import decoding_options, prepare_device
+from legonn.bin.input_options import audio_limits, check_max_seconds, read_given
 from legonn.bin.system_options import check_system_options, load_chain, load_system
 from legonn.errors import ConfigError
 
@@ -45,23 +46,19 @@ def main(argv: Sequence[str] | None = None) -> int:
     check_system_options(args)
     options = decoding_options(args)
 
-    from legonn.audio.cutting import SHORTEST, limits
     from legonn.audio.inputs import check_kind
     from legonn.search.files import check_output
     from legonn.search.journal import open_journal
     from legonn.search.translator import Transcriber, Translator
 
-    if args.max_seconds is not None and not args.max_seconds >= 2 * SHORTEST:
-        parser.error(f"--max_seconds {args.max_seconds:g}: give at least {2 * SHORTEST:g}")
+    check_max_seconds(parser, args)
     prepare_device(args)
     # Faults of the input are told before the model is loaded.
     given = _read_input(args)
     system, notes = load_system(args)
     check_kind(system.source, system.name, args.input, sound=isinstance(given, dict))
     _tell(notes)
-    args.whole_seconds = args.max_seconds
-    if args.max_seconds is None:
-        args.whole_seconds, args.max_seconds = limits(system.longest_seconds)
+    args.whole_seconds, args.max_seconds = audio_limits(args, system.longest_seconds)
     if args.ngpu:
         system.chain.cuda()
     with contextlib.ExitStack() as stack:
@@ -162,17 +159,17 @@ def _open_outputs(
 
 def _read_input(args: argparse.Namespace) -> Lines | dict[str, Utterance] | None:
     """Lines of text; recordings by id; None: standard input, as it comes."""
-    from legonn.audio.inputs import find_recordings, is_sound
-    from legonn.search.files import read_input
+    from legonn.audio.inputs import is_sound
 
-    if is_sound(args.input, args.input_format):
-        return find_recordings(args.input, allow_pipes=args.allow_pipes, key_file=args.key_file)
-    (path,) = args.input
-    if args.times is not None:
-        raise ConfigError(f"--times is for audio, and --input {path} is read as text: leave it out")
-    if (path, args.output) == ("-", "-") and args.input_format != "kaldi":
-        return None
-    return read_input(path, form=args.input_format, key_file=args.key_file, tolerant=True)
+    if not is_sound(args.input, args.input_format):
+        (path,) = args.input
+        if args.times is not None:
+            raise ConfigError(
+                f"--times is for audio, and --input {path} is read as text: leave it out"
+            )
+        if (path, args.output) == ("-", "-") and args.input_format != "kaldi":
+            return None
+    return read_given(args, tolerant=True)
 
 
 def _tell_one(message: str) -> None:

@@ -6,6 +6,7 @@ import argparse
 from typing import Any
 
 from legonn.bin.decoding_options import add_decoding_options, add_device_options
+from legonn.bin.input_options import add_input_options, add_max_seconds
 from legonn.bin.system_options import add_system_options
 
 __all__ = ["check", "make_parser"]
@@ -72,13 +73,7 @@ def make_parser(description: str | None) -> argparse.ArgumentParser:
     _add_files(parser.add_argument_group("files"))
     group = parser.add_argument_group("decoding")
     add_decoding_options(group)
-    group.add_argument(
-        "--max_seconds",
-        type=float,
-        metavar="X",
-        help="longest audio decoded whole, and longest piece of longer audio (default: as long as the longest that the "
-        "encoder was trained on, and up to a quarter more uncut; 30 where it doesn't say)",
-    )
+    add_max_seconds(group)
     group.add_argument(
         "--max_tokens",
         type=int,
@@ -98,26 +93,13 @@ def make_parser(description: str | None) -> argparse.ArgumentParser:
 
 
 def _add_files(group: Any) -> None:
-    group.add_argument(
-        "--input",
-        nargs="+",
-        default=["-"],
-        metavar="F",
-        help="text; - is standard input. Or audio: files, folders of them, wav.scp or the folder that holds it",
-    )
+    add_input_options(group)
     group.add_argument(
         "--output",
         default="-",
         metavar="F",
         help="a folder for audio and Kaldi text, a file for plain lines; - is standard output",
     )
-    group.add_argument(
-        "--input_format",
-        default="auto",
-        choices=("auto", "kaldi", "lines"),
-        help="of text. kaldi: <utt-id> <text>; auto: kaldi for files named text, text.*, and with keys",
-    )
-    group.add_argument("--key_file", metavar="F", help="decode only the ids that begin its lines")
     group.add_argument("--times", metavar="F", help="of audio: where to write when what was said")
     group.add_argument(
         "--jsonl", metavar="F", help="write all hypotheses, their scores and alignments here, too"
@@ -128,9 +110,6 @@ def _add_files(group: Any) -> None:
         default=False,
         metavar="{true,false}",
         help="go on where a run of the same options was stopped (default: false)",
-    )
-    group.add_argument(
-        "--allow_pipes", action="store_true", help="run the commands that wav.scp holds"
     )
 
 
