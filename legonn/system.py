@@ -188,6 +188,21 @@ class System:
             between={name: codec for name, codec in targets.items() if name != "text"},
         )
 
+    def with_decoder(self, decoder: str | Path) -> System:
+        """This system's encoder and bridges in front of another decoder, which they must fit as in `compose`.
+
+        Parameters
+        ----------
+        decoder : str or Path
+            A module or an experiment. The layers are shared, not copied.
+
+        Raises
+        ------
+        InterfaceMismatch
+            If it doesn't fit.
+        """
+        return System.join([*self.parts()[:-1], load_part(decoder, "decoder")])
+
     def with_others(self, others: Sequence[System]) -> System:
         """This system, to decode with, whose hypotheses the decoders of others score too: see `Ensemble`.
 

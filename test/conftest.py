@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 import importlib.util
 import os
+import shutil
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -161,6 +163,50 @@ def plain_experiment(train: Callable[..., Path], tmp_path_factory: pytest.TempPa
     """One epoch of a plain encoder-decoder; look, don't change."""
     folder = tmp_path_factory.mktemp("exp") / "plain"
     return train(folder, "--system", "attention", "--max_epoch", "1")
+
+
+@pytest.fixture(scope="session")
+def other_decoder(experiment: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """`experiment`, whose decoder likes least what that one likes best; look, don't change."""
+    import torch
+
+    folder = tmp_path_factory.mktemp("exp") / "other"
+    shutil.copytree(experiment, folder, symlinks=True)
+    states = torch.load(folder / "valid.acc.ave.pth", weights_only=True)
+    for name in states:
+        if name.startswith("decoder.output"):
+            states[name] = -states[name]
+    (folder / "valid.acc.ave.pth").unlink()  # a link
+    torch.save(states, folder / "valid.acc.ave.pth")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def hearing_experiment(experiment: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Untrained: hears 8 kHz, and writes in the tokens of `experiment`; look, don't change."""
+    import torch
+
+    from legonn.audio.source import Sound
+    from legonn.factory import build_chain
+    from legonn.system import System
+
+    reading = System.load(experiment)
+    part = {"width": 16, "heads": 2, "feedforward": 32}
+    config = {
+        "encoder": "speech",
+        "encoder_conf": {**part, "sample_rate": 8000, "mels": 20, "length_ratio": 0.5},
+        "decoder_conf": {**part, "tie_output": False},
+    }
+    torch.manual_seed(5)
+    chain = build_chain(config, source_size=0, target_size=len(reading.target.tokens))
+    with torch.no_grad():  # random weights alone give nearly uniform distributions
+        for parameter in chain.parameters():
+            if parameter.dim() == 2:
+                parameter.mul_(2)
+    folder = tmp_path_factory.mktemp("exp") / "ears"
+    contract = dataclasses.replace(reading.interface, provenance={})
+    System(chain.eval(), Sound(8000), reading.target, contract, "ears", config).save(folder)
+    return folder
 
 
 @pytest.fixture(scope="session")

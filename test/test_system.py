@@ -267,6 +267,25 @@ def test_a_composition_takes_named_checkpoints(experiment: Path) -> None:
     assert torch.equal(logits(system), logits(System.load(f"{experiment}:latest.pth")))
 
 
+def test_another_decoder_stands_behind_the_same_encoder(
+    experiment: Path, other_decoder: Path
+) -> None:
+    found = System.load(experiment).with_decoder(other_decoder)
+    composed = System.compose(encoder=experiment, decoder=other_decoder)
+    assert torch.equal(logits(found), logits(composed))
+    assert not torch.equal(logits(found), logits(System.load(experiment)))
+    assert found.name == composed.name == f"{experiment}+{other_decoder}"
+
+
+def test_a_decoder_of_other_tokens_does_not_stand_there(experiment: Path, copy: Path) -> None:
+    tokens = yaml.safe_load((copy / "config.yaml").read_text())["token_list"]
+    changed = [*tokens[:3], "other", *tokens[4:]]
+    for name, key in (("config.yaml", "token_list"), ("interface.yaml", "tokens")):
+        edit(copy / name, **{key: changed})
+    with pytest.raises(InterfaceMismatch, match="id 3: "):
+        System.load(experiment).with_decoder(copy)
+
+
 def test_other_tokens_do_not_compose(experiment: Path, copy: Path) -> None:
     tokens = list(System.load(copy).target.tokens)
     tokens[2], tokens[3] = tokens[3], tokens[2]

@@ -4,13 +4,21 @@ from __future__ import annotations
 
 import argparse
 import warnings
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from legonn.chain import Chain
     from legonn.system import System
 
-__all__ = ["add_system_options", "check_system_options", "load_chain", "load_system"]
+__all__ = [
+    "add_system_options",
+    "check_system_options",
+    "load_chain",
+    "load_system",
+    "load_with_decoders",
+]
 
 
 def add_system_options(parser: argparse.ArgumentParser, *, together: bool = True) -> None:
@@ -74,11 +82,30 @@ def _load_first(args: argparse.Namespace) -> tuple[System, list[str]]:
 
     if args.system is not None:
         return System.load(args.system, args.checkpoint), []
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always")
-        system = System.compose(
+    return _warned(
+        lambda: System.compose(
             encoder=args.encoder, decoder=args.decoder, bridges=tuple(args.bridge)
         )
+    )
+
+
+def load_with_decoders(
+    system: System, decoders: Sequence[str]
+) -> tuple[dict[str, System], list[str]]:
+    """The system with each of these in its decoder's place, by their names; warnings as `load_system`'s."""
+    systems: dict[str, System] = {}
+    notes: list[str] = []
+    for decoder in decoders:
+        systems[decoder], more = _warned(partial(system.with_decoder, decoder))
+        notes += more
+    return systems, notes
+
+
+def _warned(make: Callable[[], System]) -> tuple[System, list[str]]:
+    """What `make` gives, and what it warns of."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        system = make()
     return system, [f"warning: {warning.message}" for warning in caught]
 
 

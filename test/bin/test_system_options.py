@@ -7,7 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from legonn.bin.system_options import add_system_options, check_system_options, load_system
+from legonn.bin.system_options import (
+    add_system_options,
+    check_system_options,
+    load_system,
+    load_with_decoders,
+)
 from legonn.errors import ConfigError
 
 
@@ -63,4 +68,15 @@ def test_what_was_not_seen_in_training_comes_as_a_warning(plain_experiment: Path
     system, notes = load_system(parsed("--encoder", name, "--decoder", name))
     assert system.chain.head is None
     (note,) = notes
+    assert note.startswith("warning: ") and "Expect noise" in note
+
+
+def test_other_decoders_come_by_their_names(experiment: Path, plain_experiment: Path) -> None:
+    system, _ = load_system(parsed("--system", str(experiment)))
+    names = [f"{experiment}:{name}" for name in ("latest.pth", "3epoch.pth")]
+    systems, notes = load_with_decoders(system, names)
+    assert list(systems) == names and notes == []
+    assert [one.name for one in systems.values()] == [f"{experiment}+{experiment}"] * 2
+    plain, _ = load_system(parsed("--system", str(plain_experiment)))
+    _, (note,) = load_with_decoders(plain, [str(plain_experiment)])
     assert note.startswith("warning: ") and "Expect noise" in note
