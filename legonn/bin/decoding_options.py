@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+from collections.abc import Sequence
 from typing import Any
 
 from legonn.errors import ConfigError
@@ -37,10 +38,12 @@ OPTION_HELP = {
 }
 
 
-def add_decoding_options(group: Any, **other_help: str) -> None:
-    """Describe them; `other_help` says by name what an option means to this command."""
+def add_decoding_options(group: Any, *, without: Sequence[str] = (), **other_help: str) -> None:
+    """Describe them, all but those in `without`; `other_help` says by name what one means to this command."""
     group.add_argument("--config", metavar="F", help="YAML file of the options below")
     for field in dataclasses.fields(DecodingOptions):
+        if field.name in without:
+            continue
         meaning = {**OPTION_HELP, **other_help}[field.name]
         several = isinstance(field.default, tuple)
         group.add_argument(
@@ -67,7 +70,8 @@ def decoding_options(args: argparse.Namespace) -> DecodingOptions:
         As `DecodingOptions.load`; for a weight of a language model that isn't named.
     """
     names = [field.name for field in dataclasses.fields(DecodingOptions)]
-    given = {name: getattr(args, name) for name in names if getattr(args, name) is not None}
+    values = {name: getattr(args, name, None) for name in names}
+    given = {name: value for name, value in values.items() if value is not None}
     options = DecodingOptions.load(args.config, given)
     if "lm_weight" in given and getattr(args, "lm", None) is None:
         raise ConfigError("--lm_weight is of a language model: name it with --lm EXP")

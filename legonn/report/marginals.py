@@ -1,19 +1,47 @@
-"""A page that shows what crosses an interface: the best tokens of each position, as dark as they are probable."""
+"""What crosses an interface, of sentences and of recordings, and what decoders write from it."""
 
 from __future__ import annotations
 
-import html
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from legonn.audio.hearing import Heard
+    from legonn.audio.recordings import Samples
     from legonn.interface import Marginals
+    from legonn.search.options import DecodingOptions
     from legonn.system import System
 
-__all__ = ["Crossing", "Look", "Position", "look", "render_looks"]
+__all__ = ["Crossing", "Given", "Look", "Position", "Written", "look", "pieces"]
 
-BLANK_SIGN = "·"
+
+@dataclass(frozen=True)
+class Given:
+    """What goes in: a sentence, or a recording, or a piece of one.
+
+    Attributes
+    ----------
+    source : str or ndarray
+        The sentence; samples (N,), full scale 1, of the system's rate.
+    name : str
+        The utterance's id; empty where it has none.
+    span : tuple of (float, float) or None
+        Start and end of the piece in seconds of the recording, or of the segment where there are segments.
+    """
+
+    source: str | Samples
+    name: str = ""
+    span: tuple[float, float] | None = None
+
+
+def pieces(heard: Heard) -> list[Given]:
+    """A recording as decoding cuts it; none where there is a fault."""
+    name = heard.utterance.utt_id
+    return [
+        Given(samples, name, span)
+        for samples, span in zip(heard.pieces(), heard.times(), strict=True)
+    ]
 
 
 @dataclass(frozen=True)
@@ -34,7 +62,17 @@ class Position:
 
 @dataclass(frozen=True)
 class Crossing:
-    """What one sentence sends over one interface: its positions, and the text of the best path."""
+    """What one input sends over one interface.
+
+    Attributes
+    ----------
+    name : str
+        What the interface's tokens are called in training.
+    positions : tuple of Position
+        K of them.
+    greedy : str
+        The text of CTC's best path.
+    """
 
     name: str
     positions: tuple[Position, ...]
@@ -50,57 +88,99 @@ class Crossing:
 
 
 @dataclass(frozen=True)
+class Written:
+    """What a decoder made of an input."""
+
+    decoder: str
+    text: str
+
+
+@dataclass(frozen=True)
 class Look:
-    """One sentence: what went in, what crossed each interface, what came out."""
+    """One input: what went in, what crossed each interface, what came out."""
 
-    source: str
+    given: Given
     crossings: tuple[Crossing, ...]
-    output: str
+    outputs: tuple[Written, ...]
+
+    def starts(self, crossing: Crossing) -> list[float]:
+        """Where in the recording each position begins, in seconds, if all share the sound equally; of text none."""
+        if self.given.span is None:
+            return []
+        start, end = self.given.span
+        count = len(crossing.positions)
+        return [start + (end - start) * k / count for k in range(count)]
 
 
-def look(system: System, lines: Sequence[str], *, top: int = 4, **options: Any) -> list[Look]:
-    """Follow sentences through a system.
+def look(
+    systems: Mapping[str, System],
+    given: Sequence[Given],
+    *,
+    top: int = 4,
+    options: DecodingOptions | None = None,
+) -> list[Look]:
+    """Follow inputs through a system, and through others that differ from it in their decoders alone.
 
     Parameters
     ----------
-    system : System
-        That reads text and has an interface.
-    lines : sequence of str
-        Sentences, none empty.
+    systems : mapping
+        By their decoders' names. What crosses is the first one's.
+    given : sequence of Given
+        All sentences, none empty, where the systems read; all recordings where they hear.
     top : int
         How many tokens of a position to keep.
-    **options
-        Fields of `legonn.search.DecodingOptions`, for the output.
+    options : DecodingOptions, optional
+        For the outputs.
 
     Raises
     ------
     ConfigError
-        If the system is a plain encoder-decoder, or hears.
+        If the first is a plain encoder-decoder.
     """
+    from legonn.errors import ConfigError
+
+    first = next(iter(systems.values()))
+    if first.chain.head is None:
+        raise ConfigError(f"{first.name} has no interface: there are no marginals to look at")
+    sources = [one.source for one in given]
+    written = [
+        [Written(name, text) for text in _texts(system, sources, options)]
+        for name, system in systems.items()
+    ]
+    return [
+        Look(one, _crossings(first, one.source, top), tuple(outputs))
+        for one, *outputs in zip(given, *written, strict=True)
+    ]
+
+
+def _texts(system: System, sources: Sequence[Any], options: DecodingOptions | None) -> list[str]:
+    from legonn.audio.source import Sound
+    from legonn.search import Transcriber, Translator
+
+    if isinstance(system.source, Sound):
+        found = Transcriber(system, options).transcribe(sources)
+    else:
+        found = Translator(system, options).translate(sources)
+    return [hypotheses[0].text for hypotheses in found]
+
+
+def _crossings(system: System, source: Any, top: int) -> tuple[Crossing, ...]:
     import torch
 
     from legonn.audio.source import Sound
-    from legonn.errors import ConfigError
 
-    if isinstance(system.source, Sound) or system.chain.head is None:
-        why = "takes speech" if isinstance(system.source, Sound) else "has no interface"
-        raise ConfigError(f"{system.name} {why}: there are no marginals of text to look at")
-    writers = system.parts()[:-1]
-    found = []
+    codec = system.source
     device = next(system.chain.parameters()).device
-    outputs = system.translate(lines, **options)
-    for line, output in zip(lines, outputs, strict=True):
-        ids = torch.as_tensor(system.source.encode(line), device=device)
-        with torch.no_grad():
-            encoded = system.chain.encode(ids[None], torch.tensor([len(ids)], device=device))
-        crossings = tuple(
-            _crossing(name, marginals, part.target, top)
-            for name, marginals, part in zip(
-                system.chain.interface_targets(), encoded.marginals, writers, strict=True
-            )
-        )
-        found.append(Look(line, crossings, output.text))
-    return found
+    row = torch.as_tensor(
+        source if isinstance(codec, Sound) else codec.encode(source), device=device
+    )
+    with torch.no_grad():
+        encoded = system.chain.encode(row[None], torch.tensor([len(row)], device=device))
+    names, writers = system.chain.interface_targets(), system.parts()[:-1]
+    return tuple(
+        _crossing(name, marginals, part.target, top)
+        for name, marginals, part in zip(names, encoded.marginals, writers, strict=True)
+    )
 
 
 def _crossing(name: str, marginals: Marginals, codec: Any, top: int) -> Crossing:
@@ -120,60 +200,3 @@ def _crossing(name: str, marginals: Marginals, codec: Any, top: int) -> Crossing
         )
     )
     return Crossing(name, positions, codec.decode(marginals.greedy()[0]))
-
-
-STYLE = """
-body { font: 14px/1.4 system-ui, sans-serif; margin: 2em; color: #222; }
-section { margin: 0 0 2.5em; }
-table { border-collapse: collapse; margin: .3em 0; }
-td { border: 1px solid #fff; padding: .15em .35em; text-align: center; font-size: 12px; white-space: nowrap; }
-th { font-weight: normal; font-size: 10px; color: #888; }
-.scroll { overflow-x: auto; }
-p { margin: .2em 0; }
-.label { display: inline-block; width: 8.5em; color: #666; }
-"""
-
-
-def render_looks(looks: Sequence[Look], *, title: str) -> str:
-    """Looks -> one HTML page that needs no other file; equal looks give equal text."""
-    sections = "".join(_section(one) for one in looks)
-    return (
-        f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><title>{html.escape(title)}</title>'
-        f"<style>{STYLE}</style></head>\n<body><h1>{html.escape(title)}</h1>\n"
-        "<p>Each column is a position of the interface, its most probable tokens from top to bottom; the darker, the "
-        f"more probable. {BLANK_SIGN} is CTC's blank. Point at a token for its probability.</p>\n"
-        f"{sections}</body></html>\n"
-    )
-
-
-def _section(one: Look) -> str:
-    parts = [_line("source", one.source)]
-    for crossing in one.crossings:
-        parts.append(_table(crossing))
-        about = (
-            f"{crossing.name}: {len(crossing.positions)} positions, {crossing.blanks():.0%} blank, "
-            f"{crossing.entropy():.2f} nats a position"
-        )
-        parts += [_line("", about), _line("best path", crossing.greedy)]
-    return f"<section>{''.join(parts)}{_line('output', one.output)}</section>\n"
-
-
-def _line(label: str, text: str) -> str:
-    return f'<p><span class="label">{label}</span>{html.escape(text)}</p>\n'
-
-
-def _table(crossing: Crossing) -> str:
-    head = "".join(f"<th>{k}</th>" for k in range(1, len(crossing.positions) + 1))
-    ranks = range(len(crossing.positions[0].best))
-    rows = "".join(
-        f"<tr>{''.join(_cell(*position.best[rank]) for position in crossing.positions)}</tr>"
-        for rank in ranks
-    )
-    return f'<div class="scroll"><table><tr>{head}</tr>{rows}</table></div>\n'
-
-
-def _cell(token: str, probability: float) -> str:
-    ink = "#fff" if probability > 0.5 else "#222"
-    shade = f"background: rgba(21, 84, 148, {probability:.2f}); color: {ink}"
-    shown = html.escape(token.replace("▁", " ").strip() or ("▁" if token else BLANK_SIGN))
-    return f'<td style="{shade}" title="{probability:.3f}">{shown}</td>'
