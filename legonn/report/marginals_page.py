@@ -1,4 +1,4 @@
-"""A page that shows what crosses an interface: the best tokens of each position, as dark as they are probable."""
+"""A page that shows what crosses an interface: the best tokens of each position, shaded by their probability."""
 
 from __future__ import annotations
 
@@ -41,8 +41,9 @@ DARK_STYLE = ":root { --ground: #14171a; --ink: #e8e8e8; --quiet: #a3a8ad; --lin
 
 LEGEND = """\
 <p>Each column is a position of the interface. An encoder gives its decoder, at each position, the probabilities of all
-tokens; shown are the {top} most probable, the best above, the darker the more probable. Point at a token for its
-probability, at a position's number for its entropy in nats: 0 where the encoder is sure, the higher the less it is.</p>
+tokens; shown are the {top} most probable, the best above, in a colour the fuller the more probable they are. Point at a
+token for its probability, at a position's number for its entropy in nats: 0 where the encoder is sure, the higher the
+less it is. Blank positions are those whose best token is the blank.</p>
 <p>{blank} is CTC's blank: no token here. ▁ begins a word. CTC's best path is the first row read from left to right,
 equal neighbours taken as one, without blanks.</p>
 """
@@ -93,7 +94,7 @@ def _legend(looks: Sequence[Look], notes: Sequence[str]) -> str:
     said = "".join(f"<p>{html.escape(note)}</p>\n" for note in notes)
     return (
         f'<div class="legend">{LEGEND.format(top=top, blank=BLANK_SIGN)}{SECONDS if heard else ""}{said}'
-        f'<p class="shades">{shades}</p></div>\n'
+        f'<p class="shades">probability {shades}</p></div>\n'
     )
 
 
