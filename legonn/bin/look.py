@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import dataclasses
 from collections.abc import Iterable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,6 +13,7 @@ from legonn.bin.decoding_options import add_decoding_options, decoding_options
 from legonn.bin.input_options import (
     add_input_options,
     add_max_seconds,
+    audio_limits,
     check_max_seconds,
     read_given,
 )
@@ -23,8 +25,8 @@ from legonn.bin.system_options import (
 )
 
 if TYPE_CHECKING:
+    from legonn.audio.hearing import Heard
     from legonn.audio.recordings import Utterance
-    from legonn.audio.source import Sound
     from legonn.report.marginals import Given
     from legonn.search.files import Lines
     from legonn.search.options import DecodingOptions
@@ -89,6 +91,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     if options.mode.startswith("ctc_"):
         parser.error(f"--mode {options.mode} asks no decoder what to write: give another")
 
+    from legonn.audio.hearing import hear
     from legonn.audio.inputs import check_kind
     from legonn.audio.source import Sound
     from legonn.data.atomic import write_atomic
@@ -104,7 +107,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     notes += more
     faults: list[str] = []
     if isinstance(read, dict) and isinstance(system.source, Sound):
-        given, faults = _heard(read.values(), system.source, args)
+        whole, longest = audio_limits(args, system.longest_seconds)
+        hearing = partial(hear, sample_rate=system.source.sample_rate, whole=whole, longest=longest)
+        given, faults = _heard(map(hearing, read.values()), args.most)
         notes += [f"warning: {fault}" for fault in faults]
     # One mode for all, whatever each would choose.
     options = dataclasses.replace(options, mode=mode_for(system.chain, options))
@@ -140,25 +145,21 @@ def _sentences(lines: Lines, most: int) -> list[Given]:
     return found[:most]
 
 
-def _heard(
-    utterances: Iterable[Utterance], sound: Sound, args: argparse.Namespace
-) -> tuple[list[Given], list[str]]:
-    """The first `--most` pieces, and why what is left out among them can't be heard."""
-    from legonn.audio.hearing import hear
+def _heard(recordings: Iterable[Heard], most: int) -> tuple[list[Given], list[str]]:
+    """The first pieces, and why what is left out among them can't be heard."""
     from legonn.errors import DataError
     from legonn.report.marginals import pieces
 
     found: list[Given] = []
     faults: list[str] = []
-    for utterance in utterances:
-        if len(found) >= args.most:
-            break
-        heard = hear(utterance, sample_rate=sound.sample_rate, longest=args.max_seconds)
+    for heard in recordings:
         faults += filter(None, [heard.fault])
         found += pieces(heard)
+        if len(found) >= most:
+            break
     if not found:
         raise DataError("there is no recording that can be heard:", faults)
-    return found[: args.most], faults
+    return found[:most], faults
 
 
 def _count(read: Lines | dict[str, Utterance], shown: int) -> str:

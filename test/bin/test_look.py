@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import html
 import re
 from collections.abc import Callable
@@ -153,10 +154,21 @@ def test_a_long_recording_is_shown_in_pieces(
     samples = np.concatenate([noise(3), np.zeros(RATE // 2), noise(3.5, seed=1)])
     soundfile.write(tmp_path / "r.wav", samples, RATE, subtype="FLOAT")
     (tmp_path / "wav.scp").write_text("r r.wav\nabsent no.wav\n")
-    options = ["--system", hearing_experiment, "--input", tmp_path / "wav.scp", *SHORT]
-    page = look(*options, "--max_seconds", 4, "--most", 2)
+    inputs = ["--input", tmp_path / "wav.scp", *SHORT]
+    page = look("--system", hearing_experiment, *inputs, "--most", 1)
+    assert headings(page) == ["r, 0.00 to 7.00 s"]  # nobody knows how long training's were: 30 s
+    system = System.load(hearing_experiment)
+    told = dataclasses.replace(system.interface, provenance={"longest_seconds": 4.0})
+    dataclasses.replace(system, interface=told).save(tmp_path / "told")
+    capsys.readouterr()
+    page = look("--system", tmp_path / "told", *inputs, "--most", 2)
     assert capsys.readouterr().out.endswith(f"{page}: 2 pieces of 2 recordings\n")
     first, second = headings(page)
+    by_training = page.read_text()
+    assert (
+        look("--system", tmp_path / "told", *inputs, "--max_seconds", 4, "--most", 2).read_text()
+        == by_training
+    )
     ((end,), (start,)) = (
         re.findall("^r, 0.00 to (.*) s$", first),
         re.findall("^r, (.*) to 7.00 s$", second),
