@@ -44,6 +44,7 @@ class Ensemble(Chain):
             bridges=[cast(Bridge, bridge) for bridge in first.bridges],
             ingestor=first.ingestor,
             decoder=first.decoder,
+            ctc_weight=first.ctc_weight,
             precision=first.precision,
         )
         everyone = [member for chain in (first, *others) for member in chain.members()]

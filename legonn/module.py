@@ -65,6 +65,7 @@ PROVENANCE: dict[str, Any] = {
     "revision": (str, type(None)),
     "parents": list,
     "longest_seconds": (int, float),  # of what an encoder was trained to hear
+    "ctc_weight": (int, float),  # where an encoder was trained without, 0
 }
 PARENT = {"kind": str, "name": str, "weights_sha256": str}
 PARENT_REPLACED = {"source": str}  # of an encoder that got another source

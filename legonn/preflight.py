@@ -16,7 +16,7 @@ from espnet2.tasks.abs_task import optim_classes, scheduler_classes
 from legonn.audio.archive import archive_place
 from legonn.chain import Chain
 from legonn.data.check import FileReport, check_file
-from legonn.data.folder import read_text
+from legonn.data.folder import read_lines
 from legonn.errors import ConfigError, DataError
 from legonn.finetuning import parameter_groups
 from legonn.schedule import AUTO
@@ -144,11 +144,12 @@ def _absent(scp: Path) -> list[str]:
     if not scp.is_file():
         return [f"{scp}: no such file; run stages 1 to 4, or mend the name"]
     faults = []
-    for utt_id, source in read_text(scp).items():
+    for number, line in read_lines(scp):
+        source = os.fsdecode(line.split(maxsplit=1)[-1].strip()) if line.strip() else ""
         archived = archive_place(source)
-        if not os.path.isfile(source if archived is None else archived[0]):
+        if source and not os.path.isfile(source if archived is None else archived[0]):
             faults.append(
-                f"{scp}: {utt_id}: {source}: no such file; put it back, or run stage 3 again"
+                f"{scp}:{number}: {source!r}: no such file; put it back, or run stage 3 again"
             )
     return faults
 

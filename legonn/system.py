@@ -43,6 +43,7 @@ CHAIN_KEYS = (
     *CONFIG_KEYS["decoder"],
     "bridges",
     "interface_token_lists",
+    "ctc_weight",
     "precision",
 )
 
@@ -176,6 +177,7 @@ class System:
             bridges=[part.network["bridge"] for part in between],  # type: ignore[misc]
             ingestor=_get(reader, "ingestor"),
             decoder=reader["decoder"],  # type: ignore[arg-type]
+            ctc_weight=_ctc_weight(first),
         )
         assert first.source is not None
         return cls(
@@ -532,6 +534,11 @@ def _only(config: Mapping[str, Any], keys: Sequence[str]) -> dict[str, Any]:
     return {key: config[key] for key in keys if config.get(key) is not None}
 
 
+def _ctc_weight(encoder: Part) -> float:
+    """That it was trained with, as far as it counts later: whether its interface was learned."""
+    return float(encoder.provenance.get("ctc_weight", 1.0))
+
+
 def _join_configs(parts: Sequence[Part]) -> dict[str, Any]:
     """The configuration of the chain that these parts make."""
     first, *between, last = parts
@@ -546,6 +553,7 @@ def _join_configs(parts: Sequence[Part]) -> dict[str, Any]:
     lists.pop("text", None)
     return {
         **config,
+        "ctc_weight": _ctc_weight(first),
         **first.config,
         **last.config,
         "bridges": [dict(part.config) for part in between],
@@ -571,7 +579,12 @@ def _describe(parts: Sequence[Part]) -> Interface:
     first, last = parts[0], parts[-1]
     interface = last.reads or dataclasses.replace(Interface.of(last.target), ingestor="none")
     assert first.source is not None
-    longest = first.provenance.get("longest_seconds")  # what `System.longest_seconds` reads
+    # What `System.longest_seconds` and `_ctc_weight` read.
+    kept = {
+        key: first.provenance[key]
+        for key in ("longest_seconds", "ctc_weight")
+        if first.provenance.get(key) is not None
+    }
     return dataclasses.replace(
         interface,
         provenance={
@@ -579,6 +592,6 @@ def _describe(parts: Sequence[Part]) -> Interface:
             "source_tokenizer_sha256": file_sha256(first.source.model),
             "parents": [part.record() for part in parts],
             "stated": [part.statement() for part in parts],
-            **({} if longest is None else {"longest_seconds": longest}),
+            **kept,
         },
     )

@@ -218,7 +218,7 @@ class LegoTask(AbsTask):
             _check(args)
         fit_schedule(args)
         if writes:
-            _describe(args, parents(parts, replaces_source=args.replace_source))
+            _describe(args, parts)
         super().main_worker(args)
         if writes and args.freeze:
             _report_frozen(args, parts)
@@ -477,7 +477,7 @@ def _check_rate(args: argparse.Namespace) -> None:
             )
 
 
-def _describe(args: argparse.Namespace, origin: list[dict[str, str]]) -> None:
+def _describe(args: argparse.Namespace, parts: Mapping[str, list[Part]]) -> None:
     """Write interface.yaml and the tokenizers' models into the experiment folder."""
     folder = Path(args.output_dir)
     folder.mkdir(parents=True, exist_ok=True)
@@ -502,8 +502,9 @@ def _describe(args: argparse.Namespace, origin: list[dict[str, str]]) -> None:
             "source_tokenizer_sha256": (
                 file_sha256(_path(args.src_bpemodel)) if "src_text" in codecs else None
             ),
-            "parents": origin,
-            **_heard(args),
+            "parents": parents(parts, replaces_source=args.replace_source),
+            **_heard(args, parts["encoder"]),
+            **({} if args.ctc_weight else {"ctc_weight": 0.0}),
         },
     ).save(folder / "interface.yaml")
 
@@ -526,12 +527,15 @@ def _shapes(args: argparse.Namespace) -> dict[str, Path]:
     return {Path(path).name.split(".")[0]: Path(path) for path in args.train_shape_file}
 
 
-def _heard(args: argparse.Namespace) -> dict[str, float]:
-    """How long the training's recordings are, where it has some and the shape files tell."""
+def _heard(args: argparse.Namespace, before: list[Part]) -> dict[str, float]:
+    """How long the recordings are that the encoder has been trained on, `before` and now, where that is known."""
     sound, shape = sound_of(vars(args)), _shapes(args).get("speech_shape")
-    if sound is None or shape is None:
+    if sound is None:
         return {}
-    return {"longest_seconds": longest_seconds(shape, sound)}
+    known = [float(part.provenance.get("longest_seconds") or 0.0) for part in before]
+    if shape is not None and "encoder" not in args.freeze:
+        known.append(longest_seconds(shape, sound))
+    return {"longest_seconds": max(known)} if any(known) else {}
 
 
 def _positions_per_token(args: argparse.Namespace) -> tuple[float, float, float] | None:

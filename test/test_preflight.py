@@ -111,9 +111,9 @@ def test_recordings_that_are_gone_are_all_named(
 ) -> None:
     (tmp_path / "here.wav").write_bytes(b"")
     scp = tmp_path / "wav.scp"
-    scp.write_text(f"a {tmp_path}/gone.wav\nb {tmp_path}/here.wav\nc {tmp_path}/gone.ark:17\n")
+    scp.write_text(f"a {tmp_path}/gone.wav\nb\t{tmp_path}/here.wav\nc {tmp_path}/gone.ark:17\n")
     entry = f"{scp},speech,sound"
     printed = refusal(corpus, tmp_path, capsys, "--train_data_path_and_name_and_type", entry)
-    assert f"{scp}: a: {tmp_path}/gone.wav: no such file; put it back" in printed
-    assert f"{scp}: c: {tmp_path}/gone.ark:17: no such file; put it back" in printed
+    assert f"{scp}:1: '{tmp_path}/gone.wav': no such file; put it back" in printed
+    assert f"{scp}:3: '{tmp_path}/gone.ark:17': no such file; put it back" in printed
     assert printed.count("no such file") == 2

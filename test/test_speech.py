@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -471,6 +473,34 @@ def test_frozen_ears_keep_their_running_means(
     assert after.sha256() == before.sha256()
     decoders = [load_part(folder, "decoder").sha256() for folder in (heard, tmp_path / "exp")]
     assert decoders[0] != decoders[1]
+
+
+@pytest.mark.parametrize(
+    ("more", "known", "stated"),
+    [([], 30.0, 30.0), ([], 1.0, 2.0), (["--freeze", "encoder"], 1.0, 1.0)],
+)
+def test_an_encoder_that_is_trained_on_keeps_the_length_that_it_knows(
+    corpus: Any,
+    spoken: Path,
+    heard: Path,
+    tmp_path: Path,
+    more: list[str],
+    known: float,
+    stated: float,
+) -> None:
+    from legonn.bin.train import main
+
+    before = shutil.copytree(heard, tmp_path / "before", symlinks=True)
+    interface = Interface.load(before / "interface.yaml")
+    provenance = {**interface.provenance, "longest_seconds": known}
+    dataclasses.replace(interface, provenance=provenance).save(before / "interface.yaml")
+    (tmp_path / "speech_shape").write_text("train00 16000\ntrain01 32000\n")
+    command = options(corpus, spoken, tmp_path / "exp", "--dry_run", "true")
+    i = command.index("--train_shape_file")
+    command[i : i + 2] = [f"--train_shape_file={tmp_path / 'speech_shape'}"]
+    main([*command, f"--pretrained_encoder={before}", *more])
+    found = Interface.load(tmp_path / "exp" / "interface.yaml").provenance
+    assert found["longest_seconds"] == stated
 
 
 def test_positions_per_token_follow_from_samples(corpus: Any, spoken: Path, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import pickle
 import shutil
@@ -16,6 +17,8 @@ import yaml
 
 from legonn.errors import ConfigError, InterfaceMismatch, LegonnError
 from legonn.interface import Interface
+from legonn.search.options import DecodingOptions
+from legonn.search.strategies import mode_for
 from legonn.system import System, interface_model
 from legonn.tokenizer import TextCodec
 
@@ -228,6 +231,26 @@ def test_the_latest_serves_until_there_is_an_average(copy: Path) -> None:
     wanted = torch.load(copy / "latest.pth", weights_only=True)
     found = System.load(copy).chain.state_dict()
     assert all(torch.equal(found[key], wanted[key]) for key in wanted)
+
+
+def test_an_interface_that_was_not_learned_is_not_asked(
+    experiment: Path, copy: Path, tmp_path: Path
+) -> None:
+    """By mode auto: of an experiment, in front of another decoder, saved, and beside others."""
+    edit(copy / "config.yaml", ctc_weight=0.0)
+    interface = Interface.load(copy / "interface.yaml")
+    assert "ctc_weight" not in interface.provenance  # as it was learned
+    without = dataclasses.replace(interface, provenance={**interface.provenance, "ctc_weight": 0.0})
+    without.save(copy / "interface.yaml")
+    composed = System.compose(encoder=copy, decoder=experiment)
+    composed.save(tmp_path / "composed")
+    systems = [System.load(copy), composed, System.load(tmp_path / "composed")]
+    systems.append(composed.with_others([System.load(experiment)]))
+    for system in systems:
+        assert mode_for(system.chain, DecodingOptions()) == "attention"
+    other = System.compose(encoder=experiment, decoder=copy)
+    assert mode_for(other.chain, DecodingOptions()) == "joint"
+    assert mode_for(composed.chain, DecodingOptions(mode="joint")) == "joint"
 
 
 def test_composed_with_itself_is_the_original(experiment: Path) -> None:

@@ -148,9 +148,10 @@ def test_a_hybrid_has_a_position_for_each_state(
 def test_how_the_text_was_normalised_is_part_of_the_contract(
     train: Callable[..., Path], tmp_path: Path
 ) -> None:
-    options = ["--case", "lc", "--punctuation", "false", "--dry_run", "true"]
+    options = ["--case", "lc", "--punctuation", "false", "--ctc_weight", "0", "--dry_run", "true"]
     interface = Interface.load(train(tmp_path / "exp", *options) / "interface.yaml")
     assert (interface.case, interface.punctuation) == ("lc", False)
+    assert interface.provenance["ctc_weight"] == 0.0
     assert "longest_seconds" not in interface.provenance  # of text
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import sys
 from collections.abc import Iterable
 
@@ -18,7 +19,7 @@ def recording_states(utterances: Iterable[Utterance]) -> str:
     """
     state = hashlib.sha256()
     for path in sorted({one.path for one in utterances if one.path is not None}):
-        if path.is_file():
+        if os.path.isfile(path):  # False where it can't be looked at, too
             found = path.stat()
             state.update(f"{path} {found.st_size} {found.st_mtime_ns}\n".encode())
     return state.hexdigest()

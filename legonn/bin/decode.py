@@ -134,7 +134,10 @@ def _about(
         **dataclasses.asdict(options),
         "mode": mode_for(system.chain, options),
         "ensemble_weights": list(options.ensemble_weights),  # as JSON gives it back
-        **{name: getattr(args, name) for name in ("max_seconds", "max_tokens", "ngpu")},
+        **{
+            name: getattr(args, name)
+            for name in ("max_seconds", "whole_seconds", "max_tokens", "ngpu")
+        },
         "system": fingerprint([system.config, weights_sha256(weights)]),
         "input": fingerprint(items),
     }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import sys
 from collections.abc import Iterable, Sequence
 from functools import partial
 from pathlib import Path
@@ -120,7 +121,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         notes=[_decoded(options)],
     )
     write_atomic(args.output, page)
-    print("\n".join([*notes, f"{args.output}: {_count(read, len(looks))}"]))
+    for note in notes:
+        print(note, file=sys.stderr)
+    print(f"{args.output}: {_count(read, len(looks))}")
     return 1 if faults else 0
 
 

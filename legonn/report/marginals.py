@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from legonn.audio.hearing import Heard
     from legonn.audio.recordings import Samples
     from legonn.interface import Marginals
+    from legonn.part import Part
     from legonn.search.options import DecodingOptions
     from legonn.system import System
 
@@ -147,8 +148,9 @@ def look(
         [Written(name, text) for text in _texts(system, sources, options)]
         for name, system in systems.items()
     ]
+    writers = first.parts()[:-1]
     return [
-        Look(one, _crossings(first, one.source, top), tuple(outputs))
+        Look(one, _crossings(first, writers, one.source, top), tuple(outputs))
         for one, *outputs in zip(given, *written, strict=True)
     ]
 
@@ -164,7 +166,9 @@ def _texts(system: System, sources: Sequence[Any], options: DecodingOptions | No
     return [hypotheses[0].text for hypotheses in found]
 
 
-def _crossings(system: System, source: Any, top: int) -> tuple[Crossing, ...]:
+def _crossings(
+    system: System, writers: Sequence[Part], source: Any, top: int
+) -> tuple[Crossing, ...]:
     import torch
 
     from legonn.audio.source import Sound
@@ -176,7 +180,7 @@ def _crossings(system: System, source: Any, top: int) -> tuple[Crossing, ...]:
     )
     with torch.no_grad():
         encoded = system.chain.encode(row[None], torch.tensor([len(row)], device=device))
-    names, writers = system.chain.interface_targets(), system.parts()[:-1]
+    names = system.chain.interface_targets()
     return tuple(
         _crossing(name, marginals, part.target, top)
         for name, marginals, part in zip(names, encoded.marginals, writers, strict=True)

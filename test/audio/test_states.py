@@ -43,3 +43,10 @@ def test_no_command_runs_and_no_fault_ends_it(folder: Path) -> None:
     (folder / "wav.scp").write_text("a a.wav\na a.wav\nc touch ran |\nd\n")
     assert printed(folder).startswith("recordings=")
     assert not list(folder.parents[1].rglob("ran"))
+
+
+def test_what_cannot_be_looked_at_is_told_elsewhere(folder: Path) -> None:
+    before = printed(folder)
+    with (folder / "wav.scp").open("a") as file:
+        file.write(f"d {'x' * 300}.wav\n")
+    assert printed(folder) == before

@@ -119,9 +119,9 @@ def test_recordings_are_shown_with_their_times(
         *SHORT,
         status=1,
     )
-    bad, last = capsys.readouterr().out.splitlines()
-    assert bad.startswith(f"warning: {folder}/b.wav: no sound that can be read")
-    assert last == f"{page}: 1 pieces of 2 recordings"
+    printed = capsys.readouterr()
+    assert f"warning: {folder}/b.wav: no sound that can be read" in printed.err
+    assert printed.out == f"{page}: 1 pieces of 2 recordings\n"
     assert headings(page) == ["a, 0.00 to 1.00 s"]
 
     system = System.load(hearing_experiment)

@@ -101,6 +101,11 @@ copy_set() { # copy_set FROM TO
     install_file "$1/${tgt_file}" "$2/${tgt_file}"
 }
 
+prepare_set() { # prepare_set FROM TO: what stage 4 left there for another choice of sets isn't this stage's
+    [ -f "$2/prepared.txt" ] || rm -rf "${2:?}"
+    prepare "$1" "$2"
+}
+
 stage_format() {
     local set folder
     for set in ${all_sets}; do
@@ -108,7 +113,7 @@ stage_format() {
         need "data/${set}/${tgt_file}" "run stage 1, or make the folder yourself"
         folder=$(raw_folder "${set}")
         if hears; then
-            once "${folder}/.done" "$(sound_key "data/${set}")" prepare "data/${set}" "${folder}"
+            once "${folder}/.done" "$(sound_key "data/${set}")" prepare_set "data/${set}" "${folder}"
         else
             once "${folder}/.done" "$(sums "data/${set}/${src_file}" "data/${set}/${tgt_file}")" \
                 copy_set "data/${set}" "${folder}"

@@ -78,7 +78,7 @@ stage_decode() {
     [ -z "${inference_config}" ] || need "${inference_config}" "--inference_config names a YAML file"
     key="args=${inference_args} system=${system_options[*]}"
     ! hears || key+=" max_wav_duration=${max_wav_duration}"
-    [ -z "${inference_config}" ] || key+=$'\n'$(settings "${inference_config}")
+    if [ -n "${inference_config}" ]; then key+=$'\n'$(settings "${inference_config}"); else key+=" mode=auto"; fi
     for part in "${decoded[@]}"; do
         part=$(with_model "${part}")
         key+=$'\n'$(checkpoint_sums "${part}")
