@@ -69,8 +69,20 @@ def test_the_readmes_figures_of_the_swap_are_multi30ks(readme: str) -> None:
     borrowed, plain = (f"{score:.1f}" for (score,) in few)
     assert (
         f"With 1,000 pairs, one seed, an encoder in front of the finished decoder has {borrowed}, "
-        f"and the plain system {plain}:" in readme
+        f"and the plain system {plain};" in readme
     )
+    many = [
+        f"{found[f'{name},10000'][0]:.1f}"
+        for name in (
+            "encoder-decoder",
+            "Fr-encoder-for-De-En-decoder",
+            "Fr-encoder+De-En-decoder,fine-tuned",
+        )
+    ]
+    ahead = (
+        "with 10,000 the plain system is ahead, {} and {}, and the two fine-tuned together have {}:"
+    )
+    assert ahead.format(*many) in readme
 
 
 def test_the_readmes_table_is_that_of_the_numbers_recipe() -> None:
