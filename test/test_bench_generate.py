@@ -24,7 +24,7 @@ def test_what_is_measured_is_what_the_system_writes(bench: ModuleType, experimen
     system: Any = System.load(experiment)
     lines = ["abc", "c", "ba"]
     decode = bench.ours(system.chain, "fp32", 0, args)
-    found = system.translate(lines, beam_size=4, patience=1)
+    found = system.translate(lines, mode="attention", beam_size=4, patience=1)
     assert decode([system.source.encode(line).tolist() for line in lines]) == [
         list(one.ids) for one in found
     ]
