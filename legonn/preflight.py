@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from espnet2.tasks.abs_task import optim_classes, scheduler_classes
 
-from legonn.audio.archive import archive_place
+from legonn.audio.recordings import Utterance
 from legonn.chain import Chain
 from legonn.data.check import FileReport, check_file
 from legonn.data.folder import read_lines
@@ -146,8 +146,8 @@ def _absent(scp: Path) -> list[str]:
     faults = []
     for number, line in read_lines(scp):
         source = os.fsdecode(line.split(maxsplit=1)[-1].strip()) if line.strip() else ""
-        archived = archive_place(source)
-        if source and not os.path.isfile(source if archived is None else archived[0]):
+        path = Utterance("", source, f"{scp}:{number}").path
+        if source and (path is None or not os.path.isfile(path)):
             faults.append(
                 f"{scp}:{number}: {source!r}: no such file; put it back, or run stage 3 again"
             )

@@ -468,7 +468,7 @@ def _check_rate(args: argparse.Namespace) -> None:
         assert sound is not None
         first = next(iter(read_text(path).values()), "")
         if not Path(first).is_file():
-            continue  # ESPnet says what is missing
+            continue  # in an archive; what is missing has been told
         rate = read_sound(Utterance("", first, first))[1]
         if rate != sound.sample_rate:
             raise ConfigError(

@@ -12,32 +12,22 @@ import torch
 from legonn.audio.hearing import Heard
 from legonn.audio.recordings import Utterance
 from legonn.errors import ConfigError
-from legonn.report.marginals import Crossing, Given, Look, Position, Written, look, pieces
+from legonn.report.marginals import Crossing, Given, Look, Written, look, pieces
 from legonn.search import DecodingOptions
 from legonn.system import System
 
-# b is certain, then the blank likely, then nothing known of three tokens.
-CROSSING = Crossing(
-    "text",
-    (
-        Position((("▁b", 1.0), ("", 0.0)), 0.0),
-        Position((("", 0.6), ("<&>", 0.4)), 0.67),
-        Position((("▁", 1 / 3), ("▁b", 1 / 3)), math.log(3)),
-    ),
-    "b",
-)
 LINE = "unu doi trei"
 
 
-def test_a_crossing_tells_its_blanks_and_its_entropy() -> None:
-    assert CROSSING.blanks() == pytest.approx(1 / 3)
-    assert CROSSING.entropy() == pytest.approx((0.67 + math.log(3)) / 3)
+def test_a_crossing_tells_its_blanks_and_its_entropy(crossing: Crossing) -> None:
+    assert crossing.blanks() == pytest.approx(1 / 3)
+    assert crossing.entropy() == pytest.approx((0.67 + math.log(3)) / 3)
 
 
-def test_positions_share_the_sound_and_text_has_no_time() -> None:
-    heard = Look(Given(np.zeros(0, np.float32), "a", (1.0, 2.5)), (CROSSING,), ())
-    assert heard.starts(CROSSING) == pytest.approx([1.0, 1.5, 2.0])
-    assert Look(Given("b"), (CROSSING,), ()).starts(CROSSING) == []
+def test_positions_share_the_sound_and_text_has_no_time(crossing: Crossing) -> None:
+    heard = Look(Given(np.zeros(0, np.float32), "a", (1.0, 2.5)), (crossing,), ())
+    assert heard.starts(crossing) == pytest.approx([1.0, 1.5, 2.0])
+    assert Look(Given("b"), (crossing,), ()).starts(crossing) == []
 
 
 def test_a_recordings_pieces_have_its_id_and_their_times() -> None:

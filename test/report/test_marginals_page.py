@@ -3,29 +3,24 @@
 from __future__ import annotations
 
 import html
-import math
 import re
 
 import numpy as np
 import pytest
 
-from legonn.report.marginals import Crossing, Given, Look, Position, Written
+from legonn.report.marginals import Crossing, Given, Look, Written
 from legonn.report.marginals_page import DARK, LIGHT, STEPS, STYLE, render_looks
 
-CROSSING = Crossing(
-    "text",
-    (
-        Position((("▁b", 1.0), ("", 0.0)), 0.0),
-        Position((("", 0.6), ("<&>", 0.4)), 0.67),
-        Position((("▁", 1 / 3), ("▁b", 1 / 3)), math.log(3)),
-    ),
-    "b",
-)
-SOUND = Look(Given(np.zeros(0, np.float32), "u<1>", (1.0, 2.5)), (CROSSING,), (Written("d", "o"),))
+
+@pytest.fixture
+def sound(crossing: Crossing) -> Look:
+    return Look(
+        Given(np.zeros(0, np.float32), "u<1>", (1.0, 2.5)), (crossing,), (Written("d", "o"),)
+    )
 
 
-def test_a_page_shows_each_position_and_escapes_what_it_shows() -> None:
-    one = Look(Given("a < b"), (CROSSING,), (Written("x & y", "o & o"),))
+def test_a_page_shows_each_position_and_escapes_what_it_shows(crossing: Crossing) -> None:
+    one = Look(Given("a < b"), (crossing,), (Written("x & y", "o & o"),))
     page = render_looks([one], title="t <i>", notes=["n < m"])
     assert "<title>t &lt;i&gt;</title>" in page and "<p>n &lt; m</p>" in page
     assert re.findall('<h2 dir="auto">(.*)</h2>', page) == ["a &lt; b"]
@@ -47,29 +42,29 @@ def test_a_page_shows_each_position_and_escapes_what_it_shows() -> None:
     assert "second" not in page.lower()
 
 
-def test_of_a_recording_it_says_id_seconds_and_times() -> None:
-    page = render_looks([SOUND], title="t")
+def test_of_a_recording_it_says_id_seconds_and_times(sound: Look) -> None:
+    page = render_looks([sound], title="t")
     assert re.findall('<h2 dir="auto">(.*)</h2>', page) == ["u&lt;1&gt;, 1.00 to 2.50 s"]
     assert "<th>second</th><th>1.00</th><th>1.50</th><th>2.00</th></tr>" in page
     assert "Seconds count from the recording's start" in page
 
 
-def test_a_sentence_has_its_id() -> None:
-    page = render_looks([Look(Given("a b", "u1"), (CROSSING,), ())], title="t")
+def test_a_sentence_has_its_id(crossing: Crossing) -> None:
+    page = render_looks([Look(Given("a b", "u1"), (crossing,), ())], title="t")
     assert re.findall('<h2 dir="auto">(.*)</h2>', page) == ["u1: a b"]
 
 
-def test_each_of_several_interfaces_is_named() -> None:
-    other = Crossing("pieces", CROSSING.positions[:1], "▁b")
-    page = render_looks([Look(Given("a"), (other, CROSSING), ())], title="t")
+def test_each_of_several_interfaces_is_named(crossing: Crossing) -> None:
+    other = Crossing("pieces", crossing.positions[:1], "▁b")
+    page = render_looks([Look(Given("a"), (other, crossing), ())], title="t")
     assert ">interface pieces: 1 positions, 0% blank, 0.00 nats a position<" in page
     assert ">interface text: 3 positions, " in page
     labels = [html.unescape(label) for label in re.findall("<dt>(.*)</dt>", page)]
     assert labels == ["CTC's best path, pieces", "CTC's best path, text"]
 
 
-def test_a_page_needs_no_other_file() -> None:
-    page = render_looks([SOUND], title="t")
+def test_a_page_needs_no_other_file(sound: Look) -> None:
+    page = render_looks([sound], title="t")
     assert not re.search("https?:|src=|href=|url\\(|@import|<script", page)
 
 
@@ -86,9 +81,9 @@ def hexadecimal(colour: str) -> np.ndarray:
 
 @pytest.mark.parametrize(("theme", "ground"), [(LIGHT, "#ffffff"), (DARK, "#14171a")])
 def test_every_shade_is_readable_on_light_and_on_dark(
-    theme: tuple[str, str, str, int], ground: str
+    sound: Look, theme: tuple[str, str, str, int], ground: str
 ) -> None:
-    page = render_looks([SOUND], title="t")
+    page = render_looks([sound], title="t")
     assert "prefers-color-scheme: dark" in page and "color-scheme: light dark" in STYLE
     colour, faint, full, turn = theme
     certain = np.array([int(x) / 255 for x in colour.split()])
