@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,4 +29,13 @@ def resample(samples: NDArray[np.float32], before: int, after: int) -> NDArray[n
     from scipy.signal import resample_poly
 
     common = math.gcd(before, after)
-    return np.asarray(resample_poly(samples, after // common, before // common), np.float32)
+    up, down = after // common, before // common
+    return np.asarray(resample_poly(samples, up, down, window=_low_pass(max(up, down))), np.float32)
+
+
+@cache
+def _low_pass(rate: int) -> NDArray[np.float32]:
+    """The filter that `resample_poly` would make anew for each recording."""
+    from scipy.signal import firwin
+
+    return np.asarray(firwin(20 * rate + 1, 1 / rate, window=("kaiser", 5.0)), np.float32)

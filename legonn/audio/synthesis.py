@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import ctypes
+import json
 import os
 import signal
+import weakref
 from collections.abc import Callable, Iterable
+from dataclasses import astuple
+from multiprocessing import Pipe
+from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +28,7 @@ UTF8 = 1
 CHARACTERS = 1
 RATE, PITCH, RANGE = 1, 3, 4
 OK = 0
+SAID, DIED = b"said", b"died"
 Callback = ctypes.CFUNCTYPE(
     ctypes.c_int, ctypes.POINTER(ctypes.c_short), ctypes.c_int, ctypes.c_void_p
 )
@@ -32,8 +38,9 @@ class Synthesizer:
     """espeak-ng; one is enough.
 
     Its waveforms depend on what the process has asked of it before, even after it was ended and begun anew. So this
-    process never begins it: each question goes to a child process, which begins it and ends with the answer. The same
-    text and voice give the same samples, in any order, in any process.
+    process never begins it: each question goes to a child process, which ends with the answer. Texts go to children of
+    one that has begun it and was never asked for anything. The same text and voice give the same samples, in any order,
+    in any process.
 
     Attributes
     ----------
@@ -56,8 +63,7 @@ class Synthesizer:
                 f"espeak-ng can't read its data in {self.data}: reinstall espeakng-loader"
             )
         self.sample_rate = int(answer)
-        self.heard: list[NDArray[np.int16]] = []
-        self.callback = Callback(self._hear)  # kept: the library has only its address
+        self.speaker: Connection | None = None
 
     def check(self, *voices: Voice) -> None:
         """Refuse voices that espeak-ng lacks: an unknown variant would be ignored in silence.
@@ -89,10 +95,46 @@ class Synthesizer:
         LegonnError
             When espeak-ng dies of the text.
         """
-        samples = self._ask(lambda: self._say(text, voice))
-        if samples is None:
+        if self.speaker is None:
+            self.speaker = self._start_speaker()
+        try:
+            self.speaker.send_bytes(json.dumps([text, *astuple(voice)]).encode())
+            said, samples = self.speaker.recv_bytes() == SAID, self.speaker.recv_bytes()
+        except (EOFError, OSError) as error:
+            self.speaker = None  # the next text gets a new one
+            raise LegonnError(f"espeak-ng's process ended at {text!r}") from error
+        if not said:
             raise LegonnError(f"espeak-ng can't say {text!r} as {voice}")
         return np.frombuffer(samples, dtype=np.int16)
+
+    def _start_speaker(self) -> Connection:
+        """A child process that begins espeak-ng once, and has each text said by a child of its own."""
+        here, there = Pipe()
+        child = os.fork()
+        if child == 0:
+            here.close()
+            try:
+                signal.signal(signal.SIGTERM, signal.SIG_DFL)
+                signal.signal(signal.SIGINT, signal.SIG_DFL)
+                self._answer_all(there)
+            finally:
+                os._exit(1)
+        there.close()
+        weakref.finalize(self, _end, child, os.getpid())
+        return here
+
+    def _answer_all(self, questions: Connection) -> None:
+        """Until the parent is gone."""
+        self._begin()
+        self.library.espeak_ListVoices(None)  # or each child reads its folders anew to find a voice
+        while True:
+            try:
+                text, *voice = json.loads(questions.recv_bytes())
+            except EOFError:
+                return
+            samples = self._ask(lambda: self._say(text, Voice(*voice)))  # noqa: B023  run at once
+            questions.send_bytes(DIED if samples is None else SAID)
+            questions.send_bytes(samples or b"")
 
     def _ask(self, question: Callable[[], bytes]) -> bytes | None:
         """What a child process answers; None where it fails."""
@@ -136,9 +178,16 @@ class Synthesizer:
         return " ".join(found).encode()
 
     def _say(self, text: str, voice: Voice) -> bytes:
-        self._begin()
         say = self.library
-        say.espeak_SetSynthCallback(self.callback)
+        heard: list[bytes] = []
+
+        def hear(samples: Any, count: int, events: Any) -> int:
+            if samples and count > 0:
+                heard.append(np.ctypeslib.as_array(samples, (count,)).tobytes())
+            return 0  # go on
+
+        callback = Callback(hear)  # kept: the library has only its address
+        say.espeak_SetSynthCallback(callback)
         if say.espeak_SetVoiceByName(f"{voice.accent}+{voice.variant}".encode()) != OK:
             raise ConfigError(f"no voice {voice}")
         for parameter, value in (
@@ -151,9 +200,10 @@ class Synthesizer:
         if say.espeak_Synth(data, len(data) + 1, 0, CHARACTERS, 0, UTF8, None, None) != OK:
             raise LegonnError("espeak_Synth failed")
         say.espeak_Synchronize()
-        return b"".join(block.tobytes() for block in self.heard)
+        return b"".join(heard)
 
-    def _hear(self, samples: Any, count: int, events: Any) -> int:
-        if samples and count > 0:
-            self.heard.append(np.ctypeslib.as_array(samples, (count,)).copy())
-        return 0  # go on
+
+def _end(child: int, parent: int) -> None:
+    if os.getpid() == parent:  # not a process that was divided from it
+        os.kill(child, signal.SIGTERM)
+        os.waitpid(child, 0)

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import gc
+import os
+import signal
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from legonn.audio.synthesis import Synthesizer
 from legonn.audio.voices import ACCENTS, VARIANTS, Voice
-from legonn.errors import ConfigError
+from legonn.errors import ConfigError, LegonnError
 
 ANDY = Voice("en-us", "Andy", rate=170, pitch=50, pitch_range=50)
 
@@ -95,3 +99,31 @@ def test_a_voice_that_does_not_exist_is_named(synthesizer: Synthesizer, name: st
         ConfigError, match=r"espeak-ng 1\.\d+\.\d+ has no voice " + name.replace("+", r"\+")
     ):
         synthesizer.check(voice)
+
+
+def test_a_process_that_was_killed_costs_one_text() -> None:
+    before = speakers()
+    synthesizer = Synthesizer()
+    alone = synthesizer.speak("A man reads.", ANDY)
+    (child,) = speakers() - before
+    os.kill(child, signal.SIGKILL)
+    with pytest.raises(LegonnError, match=r"espeak-ng's process ended at 'Two dogs\.'"):
+        synthesizer.speak("Two dogs.", ANDY)
+    assert np.array_equal(synthesizer.speak("A man reads.", ANDY), alone)
+
+
+def test_its_process_ends_with_it() -> None:
+    synthesizer = Synthesizer()
+    before = speakers()
+    synthesizer.speak("One.", ANDY)
+    assert len(speakers() - before) == 1
+    del synthesizer
+    gc.collect()
+    assert speakers() == before
+
+
+def speakers() -> set[int]:
+    """This process' children."""
+    return {
+        int(word) for word in Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()
+    }

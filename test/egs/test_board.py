@@ -22,7 +22,7 @@ def pairs(words: list[str]) -> list[tuple[str, str]]:
 
 EVERYTHING = [
     *(("multi30k", experiment) for experiment in ("E1", "E2", "E3", "E4", "E5", "E6", "E9")),
-    *(("numbers", experiment) for experiment in ("E2", "E3", "E6", "E8", "E9")),
+    *(("numbers", experiment) for experiment in ("E1", "E2", "E3", "E6", "E8", "E9")),
 ]
 
 
@@ -53,7 +53,7 @@ def test_nothing_is_read_before_it_is_made(
 
 @pytest.mark.parametrize(
     ("name", "options"),
-    [("multi30k", []), ("speechocean762", []), ("numbers", ["--experiments", "E2 E3 E6 E8 E9"])],
+    [("multi30k", []), ("speechocean762", []), ("numbers", ["--experiments", "E1 E2 E3 E6 E8 E9"])],
 )
 def test_every_configuration_exists(
     name: str, options: list[str], request: pytest.FixtureRequest
@@ -71,7 +71,7 @@ def test_real_voices_begin_with_what_the_board_of_captions_makes(
     captions = plan(multi30k, "--experiments", "E6")
     made = {f"../../multi30k/lego1/{step['lego_exp']}" for step in captions if "lego_exp" in step}
     lists = {f"../../multi30k/lego1/{step.get('token_listdir')}" for step in captions}
-    steps = plan(speechocean762, "--seeds", seeds)
+    steps = plan(speechocean762, "--experiments", "tuned", "--seeds", seeds)
     tuned = [step for step in steps if "pretrained_encoder" in step]
     assert len(tuned) == len(seeds.split())
     for step in tuned:
@@ -81,15 +81,24 @@ def test_real_voices_begin_with_what_the_board_of_captions_makes(
         assert baseline in [other.get("lego_exp") for other in steps[: steps.index(step)]]
 
 
+def test_real_voices_meet_a_committed_decoder_of_their_pieces(speechocean762: Any) -> None:
+    trained, alone, beside = plan(speechocean762, "--experiments", "E6", "--seeds", "3")
+    lists = {step["token_listdir"] for step in (trained, alone, beside)}
+    assert lists == {alone["pretrained_decoder"], beside["pretrained_decoder"]}
+    module = Path(__file__).parents[2] / "egs/speechocean762/lego1" / lists.pop()
+    assert (module / "model.safetensors").is_file() and (module / "bpe.model").is_file()
+    assert trained["lego_exp"] == alone["pretrained_encoder"] == beside["ensemble"]
+    assert {step["compare_with"] for step in (alone, beside)} == {f"{trained['lego_exp']}/decode"}
+
+
 def test_real_voices_say_what_they_lack(speechocean762: Any) -> None:
     """At once, not when the baselines are trained; what is on the Hub is not looked for."""
     printed = speechocean762.fail(script="./board.sh")
     assert "run ./board.sh --experiments E6 in ../../multi30k/lego1" in printed
     assert "stage" not in printed
-    options = (
-        "--pretrained_encoder hf:a/b --pretrained_decoder hf:a/c --token_listdir missing".split()
-    )
-    assert "error: missing is missing" in speechocean762.fail(*options, script="./board.sh")
+    options = "--pretrained_encoder hf:a/b --pretrained_decoder hf:a/c --token_listdir missing"
+    printed = speechocean762.fail("--experiments", "tuned", *options.split(), script="./board.sh")
+    assert "error: missing is missing" in printed
 
 
 def test_every_preface_exists() -> None:
@@ -156,8 +165,10 @@ def test_quick_is_tiny_and_stays_out_of_the_results(multi30k: Any) -> None:
 def test_a_tenth_is_heard_and_all_of_it_lent(numbers: Any) -> None:
     steps = plan(numbers, "--experiments", "E8", "--seeds", "3")
     of_tenth, of_all = "train_en_100_speech", "train_en_1000_speech"
-    assert [step["train_set"] for step in steps] == [of_tenth, of_tenth, of_all, of_tenth]
-    *trained, lent = steps
+    assert [step["train_set"] for step in steps] == [*[of_tenth] * 3, of_all, of_tenth]
+    plain, *trained, lent = steps
+    assert "--num_iters_per_epoch 117" in plain["lego_args"]
+    assert "num_iters_per_epoch" not in "".join(step["lego_args"] for step in trained)
     assert [Path(step["lego_exp"]).name for step in trained] == [
         "tenth_hybrid_s3",
         "tenth_s3",
@@ -165,7 +176,13 @@ def test_a_tenth_is_heard_and_all_of_it_lent(numbers: Any) -> None:
     ]
     assert lent["pretrained_encoder"] == trained[1]["lego_exp"]
     assert lent["pretrained_decoder"] == trained[2]["lego_exp"]
-    assert {step.get("compare_with") for step in steps[1:]} == {"exp_board/tenth_hybrid_s3/decode"}
+    # The hybrid is compared with the plain encoder-decoder, all that follow with both.
+    plain_scores, hybrid_scores = (
+        f"{plain['lego_exp']}/decode_attention",
+        "exp_board/tenth_hybrid_s3/decode",
+    )
+    assert steps[1]["compare_with"] == plain_scores
+    assert {step["compare_with"] for step in steps[2:]} == {f"{hybrid_scores} {plain_scores}"}
 
 
 def test_a_listener_meets_both_ingestors(numbers: Any) -> None:
@@ -184,13 +201,25 @@ def test_a_listener_meets_both_ingestors(numbers: Any) -> None:
     ]
 
 
+def test_a_listener_is_compared_with_two_baselines_of_its_recordings(numbers: Any) -> None:
+    *baselines, listener = plan(numbers, "--experiments", "E1", "--seeds", "3")
+    assert {step["train_set"] for step in (*baselines, listener)} == {"train_en_1000_speech"}
+    folders = [f"{step['lego_exp']}/{Path(step['inference_config']).stem}" for step in baselines]
+    assert listener["compare_with"].split() == folders
+    assert folders == [
+        "exp_board/hybrid_s3/decode",
+        "exp_board/speech_attention_s3/decode_attention",
+    ]
+
+
 @pytest.mark.parametrize(
     ("experiment", "message"),
     [
+        ("E1", "E1 needs data/en_token_list/bpe_bpe100, which is missing: ./run.sh --stop_stage 5"),
         ("E6", "E6 needs exp/de_en, which is missing: its decoder is lent; ./run.sh comes first"),
         ("E8", "E8 needs data/en_token_list/bpe_bpe100, which is missing: ./run.sh --stop_stage 5"),
         ("E9", "E9 needs data/en_token_list/bpe_bpe100, which is missing: ./run.sh --stop_stage 5"),
-        ("E7", "error: --experiments E7: there are E2, E3, E6, E8 and E9"),
+        ("E7", "error: --experiments E7: there are E1, E2, E3, E6, E8 and E9"),
     ],
 )
 def test_numbers_say_what_they_lack(numbers: Any, experiment: str, message: str) -> None:

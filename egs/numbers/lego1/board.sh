@@ -4,15 +4,17 @@
 #   ./board.sh                                      E2 and E3, seeds 1 and 2: half an hour on two cores
 #   ./board.sh --seeds "1 2 3"
 #   ./board.sh --experiments E6 --seeds "1 2 3"     half an hour, after ./run.sh
-#   ./board.sh --experiments "E8 E9"                an hour, after ./run.sh --stop_stage 5
+#   ./board.sh --experiments "E1 E8 E9"             an hour a seed, after ./run.sh --stop_stage 5
 #   ./board.sh --plan true                          what would be trained, decoded and compared; nothing is run
 #   ./board.sh -- --nj 1 ...                        options after -- go to every lego.sh
 #
+#   E1  spoken English: LegoNN, hybrid CTC/attention, and the plain encoder-decoder
 #   E2  German: decoders swapped between seeds; the same for plain encoder-decoders
 #   E3  E2 without CTC
 #   E6  spoken English: the length controller's positions from the frames, and from counted tokens, each with its own decoder
 #       and in front of the De-En decoder of ./run.sh
-#   E8  spoken English: an encoder of 100 recordings with the decoder of a system of 1,000; alone; and a baseline of the 100
+#   E8  spoken English: an encoder of 100 recordings with the decoder of a system of 1,000; alone; and baselines of the 100,
+#       hybrid CTC/attention and the plain encoder-decoder
 #   E9  spoken English: the listener of E6 in front of German's decoders with either ingestor
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"
@@ -28,7 +30,7 @@ options=$(printf ' %q' "$@")
 take_options "experiments seeds expdir lender results report lego_args plan" "$@"
 case " ${experiments} " in
     *" E6 "*) before="./run.sh && " ;;
-    *" E8 "* | *" E9 "*) before="./run.sh --stop_stage 5 && " ;;
+    *" E1 "* | *" E8 "* | *" E9 "*) before="./run.sh --stop_stage 5 && " ;;
     *) before= ;;
 esac
 LEGONN_COMMAND="cd egs/numbers/lego1 && ${before}./board.sh${options% \'\'}"
@@ -81,11 +83,29 @@ listen() { # listen SYSTEM NAME CONFIG: each seed, then with the lent decoder
     done
 }
 
-tenth() { # a baseline and a listener of 100 recordings, and the latter's encoder with the decoder of 1,000
+plain=(--inference_config conf/tuning/decode_attention.yaml)
+
+listeners() { # of 1,000 recordings
     local seed baseline
     for seed in ${seeds}; do
-        baseline=(--inference_config conf/decode.yaml --compare_with "${expdir}/tenth_hybrid_s${seed}/decode")
-        hear 100 train E8 hybrid,100 tenth_hybrid conf/tuning/train_tenth_hybrid.yaml "${seed}" "${baseline[@]:0:2}"
+        baseline="${expdir}/hybrid_s${seed}/decode ${expdir}/speech_attention_s${seed}/decode_attention"
+        hear 1000 train E1 hybrid hybrid conf/tuning/train_speech_hybrid.yaml "${seed}" --inference_config conf/decode.yaml
+        hear 1000 train E1 encoder-decoder speech_attention conf/tuning/train_speech_attention.yaml "${seed}" "${plain[@]}"
+        hear 1000 train E1 LegoNN frames conf/train_speech.yaml "${seed}" --inference_config conf/decode.yaml \
+            --compare_with "${baseline}"
+    done
+}
+
+tenth() { # a baseline and a listener of 100 recordings, and the latter's encoder with the decoder of 1,000
+    local seed plain_scores baseline train_args
+    for seed in ${seeds}; do
+        train_args="--num_iters_per_epoch 117" # as many updates as from 1,000
+        hear 100 train E8 encoder-decoder,100 tenth_attention conf/tuning/train_speech_attention.yaml "${seed}" "${plain[@]}"
+        train_args=
+        plain_scores=${expdir}/tenth_attention_s${seed}/decode_attention
+        hear 100 train E8 hybrid,100 tenth_hybrid conf/tuning/train_tenth_hybrid.yaml "${seed}" \
+            --inference_config conf/decode.yaml --compare_with "${plain_scores}"
+        baseline=(--inference_config conf/decode.yaml --compare_with "${expdir}/tenth_hybrid_s${seed}/decode ${plain_scores}")
         hear 100 train E8 listener,100 tenth conf/tuning/train_tenth.yaml "${seed}" "${baseline[@]}"
         hear 1000 train E8 listener,1000 frames conf/train_speech.yaml "${seed}" "${baseline[@]}"
         hear 100 swap E8 encoder-of-100+decoder-of-1000 "tenth_s${seed}" "frames_s${seed}" "${seed}" "${baseline[@]}"
@@ -118,18 +138,20 @@ need() { # need EXPERIMENT FILE REMEDY: what is missing is told before anything 
 
 for experiment in ${experiments}; do
     case "${experiment}" in
-        E2 | E3 | E6 | E8 | E9) ;;
+        E1 | E2 | E3 | E6 | E8 | E9) ;;
         *)
-            echo "$0: error: --experiments ${experiment}: there are E2, E3, E6, E8 and E9" >&2
+            echo "$0: error: --experiments ${experiment}: there are E1, E2, E3, E6, E8 and E9" >&2
             exit 2
             ;;
     esac
 done
 need E6 "${lender}" "its decoder is lent; ./run.sh comes first, or --lender"
+need E1 "${tokens}" "./run.sh --stop_stage 5 comes first"
 need E8 "${tokens}" "./run.sh --stop_stage 5 comes first"
 need E9 "${tokens}" "./run.sh --stop_stage 5 comes first"
 for experiment in ${experiments}; do
     case "${experiment}" in
+        E1) listeners ;;
         E2)
             swap_seeds E2 LegoNN lego conf/train.yaml conf/decode.yaml "${short}"
             swap_seeds E2 encoder-decoder attention conf/tuning/train_attention.yaml conf/tuning/decode_attention.yaml "${short}"

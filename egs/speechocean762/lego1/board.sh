@@ -1,62 +1,85 @@
 #!/usr/bin/env bash
 # The experiments of RESULTS.md, real voices. Goes on where it was stopped, and skips what is done.
 #
-#   ./board.sh                       all, seed 1: two hours on two cores
-#   ./board.sh --experiments E6      a system that brings knowledge from elsewhere, and the baseline
+#   ./board.sh                       all, seed 1: three hours on two cores
+#   ./board.sh --experiments E6      a decoder of text from elsewhere: an hour
+#   ./board.sh --experiments tuned   knowledge from elsewhere, fine-tuned
 #   ./board.sh --plan true           what would be trained, decoded and compared; nothing is run
 #   ./board.sh -- --nj 1 ...         options after -- go to every run.sh
 #
-#   E1  LegoNN against hybrid CTC/attention, from these voices alone
-#   E6  an encoder that heard synthetic captions and a decoder of German-English translation, fine-tuned on these voices.
-#       Both come from ../../multi30k/lego1, where ./board.sh --experiments E6 trains them; or give others
+#   E1     LegoNN against hybrid CTC/attention, from these voices alone
+#   E6     hybrid CTC/attention that writes the pieces of a German-English translation decoder; its encoder with that decoder,
+#          which never heard anything, untouched, alone and beside the encoder's own. The decoder is a module of
+#          ../../multi30k/lego1; or give another
+#   tuned  E6 with fine-tuning: an encoder that heard synthetic captions and a decoder of German-English translation, both
+#          learning from these voices. They come from ../../multi30k/lego1, where ./board.sh --experiments E6 trains them; or
+#          give others
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"
 . ../../TEMPLATE/lego1/utils/options.sh
 . ../../TEMPLATE/lego1/utils/boards.sh
 
-experiments="E1 E6"
+experiments="E1 E6 tuned"
 seeds="1"
-# E6 begins with these: experiments, modules or names on the Hub, as everywhere; and their token list.
-pretrained_encoder=../../multi30k/lego1/exp/spoken2500_finetuned_s1
+# What is lent: experiments, modules or names on the Hub, as everywhere.
+lent_decoder=../../multi30k/lego1/modules/de_en_pieces_decoder # of E6; its token list is that of E6's encoder, too
+pretrained_encoder=../../multi30k/lego1/exp/spoken2500_finetuned_s1 # of tuned, and the following
 pretrained_decoder=../../multi30k/lego1/exp/spoken2500_finetuned_s1
 token_listdir=../../multi30k/lego1/data/en_token_list/bpe_unigram2000_1-24000
-take_options "experiments seeds expdir results report lego_args plan pretrained_encoder pretrained_decoder token_listdir" "$@"
-
-baseline() { # baseline SEED
-    train E1 hybrid hybrid conf/train_hybrid.yaml "$1"
-}
+take_options "experiments seeds expdir results report lego_args plan lent_decoder pretrained_encoder pretrained_decoder
+    token_listdir" "$@"
 
 e1() {
     local seed
     for seed in ${seeds}; do
-        baseline "${seed}"
+        train E1 hybrid hybrid conf/train_hybrid.yaml "${seed}"
         train E1 LegoNN lego conf/train.yaml "${seed}" --compare_with "${expdir}/hybrid_s${seed}/decode"
     done
 }
 
+pieces=(--token_listdir "${lent_decoder}")
+
+baseline() { # baseline SEED
+    train E6 hybrid,pieces hybrid_pieces conf/train_hybrid.yaml "$1" "${pieces[@]}"
+}
+
 e6() {
+    local seed compared
+    for seed in ${seeds}; do
+        baseline "${seed}"
+        compared=(--compare_with "${expdir}/hybrid_pieces_s${seed}/decode")
+        compose E6 hybrid-encoder,pieces+De-En-decoder "${expdir}/hybrid_pieces_s${seed}" "${lent_decoder}" "${seed}" \
+            "${pieces[@]}" "${compared[@]}"
+        compose E6 hybrid-encoder,pieces+De-En-decoder+own-decoder "${expdir}/hybrid_pieces_s${seed}" "${lent_decoder}" \
+            "${seed}" "${pieces[@]}" "${compared[@]}" --ensemble "${expdir}/hybrid_pieces_s${seed}" \
+            --inference_config conf/tuning/decode_together.yaml
+    done
+}
+
+tuned() {
     local seed
     for seed in ${seeds}; do
         baseline "${seed}"
         train E6 ASR-encoder+De-En-decoder,fine-tuned finetuned conf/tuning/train_finetune.yaml "${seed}" \
             --token_listdir "${token_listdir}" --pretrained_encoder "${pretrained_encoder}" \
-            --pretrained_decoder "${pretrained_decoder}" --compare_with "${expdir}/hybrid_s${seed}/decode"
+            --pretrained_decoder "${pretrained_decoder}" --compare_with "${expdir}/hybrid_pieces_s${seed}/decode"
     done
 }
 
 # What is missing is told before hours of training.
-if [ "${plan}" = false ] && [[ " ${experiments} " = *" E6 "* ]]; then
-    for part in "${pretrained_encoder}" "${pretrained_decoder}" "${token_listdir}"; do
-        [[ "${part}" = hf:* ]] || [ -e "${part%%:*}" ] || {
-            echo "$0: error: ${part} is missing: run ./board.sh --experiments E6 in ../../multi30k/lego1, or give others (--help)" >&2
-            exit 2
-        }
-    done
-fi
+needed=()
+[[ " ${experiments} " != *" E6 "* ]] || needed+=("${lent_decoder}")
+[[ " ${experiments} " != *" tuned "* ]] || needed+=("${pretrained_encoder}" "${pretrained_decoder}" "${token_listdir}")
+[ "${plan}" = true ] || for part in ${needed[@]+"${needed[@]}"}; do
+    [[ "${part}" = hf:* ]] || [ -e "${part%%:*}" ] || {
+        echo "$0: error: ${part} is missing: run ./board.sh --experiments E6 in ../../multi30k/lego1, or give others (--help)" >&2
+        exit 2
+    }
+done
 for experiment in ${experiments}; do
     case "${experiment}" in
-        E1) e1 ;; E6) e6 ;;
-        *) echo "$0: error: no experiment ${experiment}: there are E1 E6" >&2; exit 2 ;;
+        E1) e1 ;; E6) e6 ;; tuned) tuned ;;
+        *) echo "$0: error: no experiment ${experiment}: there are E1 E6 tuned" >&2; exit 2 ;;
     esac
 done
 [ "${plan}" = false ] || exit 0
