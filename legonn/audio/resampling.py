@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from functools import cache
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,7 +33,7 @@ def resample(samples: NDArray[np.float32], before: int, after: int) -> NDArray[n
     return np.asarray(resample_poly(samples, up, down, window=_low_pass(max(up, down))), np.float32)
 
 
-@cache
+@lru_cache(maxsize=16)
 def _low_pass(rate: int) -> NDArray[np.float32]:
     """The filter that `resample_poly` would make anew for each recording."""
     from scipy.signal import firwin

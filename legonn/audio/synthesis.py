@@ -8,6 +8,7 @@ import os
 import signal
 import weakref
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import astuple
 from multiprocessing import Pipe
 from multiprocessing.connection import Connection
@@ -35,7 +36,7 @@ Callback = ctypes.CFUNCTYPE(
 
 
 class Synthesizer:
-    """espeak-ng; one is enough.
+    """espeak-ng; one is enough, for one thread.
 
     Its waveforms depend on what the process has asked of it before, even after it was ended and begun anew. So this
     process never begins it: each question goes to a child process, which ends with the answer. Texts go to children of
@@ -64,6 +65,7 @@ class Synthesizer:
             )
         self.sample_rate = int(answer)
         self.speaker: Connection | None = None
+        self.owner = 0  # the process that may ask it
 
     def check(self, *voices: Voice) -> None:
         """Refuse voices that espeak-ng lacks: an unknown variant would be ignored in silence.
@@ -95,26 +97,31 @@ class Synthesizer:
         LegonnError
             When espeak-ng dies of the text.
         """
-        if self.speaker is None:
-            self.speaker = self._start_speaker()
         try:
-            self.speaker.send_bytes(json.dumps([text, *astuple(voice)]).encode())
-            said, samples = self.speaker.recv_bytes() == SAID, self.speaker.recv_bytes()
-        except (EOFError, OSError) as error:
-            self.speaker = None  # the next text gets a new one
-            raise LegonnError(f"espeak-ng's process ended at {text!r}") from error
+            said, samples = self._ask_speaker(text, voice)
+        except (EOFError, OSError):  # killed, by want of memory for one: no fault of the text's
+            said, samples = self._ask_speaker(text, voice)
         if not said:
             raise LegonnError(f"espeak-ng can't say {text!r} as {voice}")
         return np.frombuffer(samples, dtype=np.int16)
+
+    def _ask_speaker(self, text: str, voice: Voice) -> tuple[bool, bytes]:
+        if self.speaker is None or self.owner != os.getpid():
+            self.speaker, self.owner = self._start_speaker(), os.getpid()
+        try:
+            self.speaker.send_bytes(json.dumps([text, *astuple(voice)]).encode())
+            return self.speaker.recv_bytes() == SAID, self.speaker.recv_bytes()
+        except BaseException:
+            self.speaker = None  # whatever it still answers is no answer to the next
+            raise
 
     def _start_speaker(self) -> Connection:
         """A child process that begins espeak-ng once, and has each text said by a child of its own."""
         here, there = Pipe()
         child = os.fork()
         if child == 0:
-            here.close()
             try:
-                signal.signal(signal.SIGTERM, signal.SIG_DFL)
+                here.close()
                 signal.signal(signal.SIGINT, signal.SIG_DFL)
                 self._answer_all(there)
             finally:
@@ -205,5 +212,6 @@ class Synthesizer:
 
 def _end(child: int, parent: int) -> None:
     if os.getpid() == parent:  # not a process that was divided from it
-        os.kill(child, signal.SIGTERM)
-        os.waitpid(child, 0)
+        with suppress(ProcessLookupError, ChildProcessError):  # another waited for it
+            os.kill(child, signal.SIGKILL)
+            os.waitpid(child, 0)

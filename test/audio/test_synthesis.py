@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import gc
+import multiprocessing
 import os
 import signal
 import time
+from fractions import Fraction
+from multiprocessing.connection import Connection
 from pathlib import Path
 
 import numpy as np
 import pytest
+from scipy.signal import resample_poly
 
+from legonn.audio.resampling import resample
 from legonn.audio.synthesis import Synthesizer
 from legonn.audio.voices import ACCENTS, VARIANTS, Voice
-from legonn.errors import ConfigError, LegonnError
+from legonn.errors import ConfigError
 
 ANDY = Voice("en-us", "Andy", rate=170, pitch=50, pitch_range=50)
 
@@ -101,14 +106,43 @@ def test_a_voice_that_does_not_exist_is_named(synthesizer: Synthesizer, name: st
         synthesizer.check(voice)
 
 
-def test_a_process_that_was_killed_costs_one_text() -> None:
+def test_a_process_that_was_killed_is_replaced() -> None:
     before = speakers()
     synthesizer = Synthesizer()
     alone = synthesizer.speak("A man reads.", ANDY)
     (child,) = speakers() - before
     os.kill(child, signal.SIGKILL)
-    with pytest.raises(LegonnError, match=r"espeak-ng's process ended at 'Two dogs\.'"):
-        synthesizer.speak("Two dogs.", ANDY)
+    assert np.array_equal(synthesizer.speak("A man reads.", ANDY), alone)
+
+
+def test_an_answer_that_nobody_waited_for_is_not_the_next_ones(
+    synthesizer: Synthesizer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    alone = synthesizer.speak("A man reads.", ANDY)
+
+    def interrupt(connection: Connection) -> bytes:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Connection, "recv_bytes", interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            synthesizer.speak("Two dogs.", ANDY)
+    assert np.array_equal(synthesizer.speak("A man reads.", ANDY), alone)
+
+
+def test_a_process_that_was_divided_asks_its_own(synthesizer: Synthesizer) -> None:
+    alone = synthesizer.speak("A man reads.", ANDY)
+    here, there = multiprocessing.Pipe()
+
+    def speak() -> None:
+        there.send_bytes(synthesizer.speak("A man reads.", ANDY).tobytes())
+        there.send_bytes(str(synthesizer.owner).encode())
+
+    process = multiprocessing.get_context("fork").Process(target=speak)
+    process.start()
+    assert here.recv_bytes() == alone.tobytes()
+    assert here.recv_bytes() == str(process.pid).encode()
+    process.join()
     assert np.array_equal(synthesizer.speak("A man reads.", ANDY), alone)
 
 
@@ -116,10 +150,10 @@ def test_its_process_ends_with_it() -> None:
     synthesizer = Synthesizer()
     before = speakers()
     synthesizer.speak("One.", ANDY)
-    assert len(speakers() - before) == 1
+    (child,) = speakers() - before
     del synthesizer
     gc.collect()
-    assert speakers() == before
+    assert child not in speakers()
 
 
 def speakers() -> set[int]:
@@ -127,3 +161,10 @@ def speakers() -> set[int]:
     return {
         int(word) for word in Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()
     }
+
+
+def test_a_filter_that_is_kept_is_the_one_made_anew() -> None:
+    samples = np.random.default_rng(1).normal(size=(3000, 2)).astype(np.float32)
+    for before, after in ((22050, 16000), (8000, 16000), (16000, 17600)):
+        up, down = Fraction(after, before).as_integer_ratio()
+        assert np.array_equal(resample(samples, before, after), resample_poly(samples, up, down))

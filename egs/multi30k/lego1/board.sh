@@ -17,7 +17,7 @@
 #       first seed
 #   E6  English captions spoken (synthetic), with German-English decoders, untouched and fine-tuned: 1.2 hours and a list of
 #       300 pieces, behind LegoNN's encoder and behind the baseline's own, there also beside its decoder; and both with a
-#       language model of the borrowed decoder's captions. With the first seed: 2.4 hours of that; a bridge of text from
+#       language model of the borrowed decoder's captions. 0.7 hours, behind the baseline's encoder. With the first seed: 2.4 hours of that; a bridge of text from
 #       the pieces to E4's decoder. 2.4 hours and E4's list; and average pooling in place of the length controller, with
 #       the first seed
 #   E9  ingestors: BeamConv; and, with the first seed, decoders with the weighted embedding, of one position and of three,
@@ -227,7 +227,7 @@ e6() {
 
 # Listeners that write 300 pieces. The German-English decoder that they borrow is over these pieces, too, or a bridge, made of
 # text, leads from them to the tokens of the one that French borrows.
-declare -A spoken_captions=([1250]=27751-29000 [2500]=26501-29000)
+declare -A spoken_captions=([750]=28251-29000 [1250]=27751-29000 [2500]=26501-29000)
 
 pieces() {
     local list text=${donor_pairs[5000]}
@@ -238,9 +238,10 @@ pieces() {
         --train_pairs "${text}" --token_listdir "${list}"
     local seed
     for seed in ${seeds}; do
-        listen_for_pieces 1250 "${seed}" "${list}"
+        listen_for_pieces 750 "${seed}" "${list}" hybrid_pieces
+        listen_for_pieces 1250 "${seed}" "${list}" hybrid_pieces pieces
     done
-    listen_for_pieces 2500 "${first}" "${list}"
+    listen_for_pieces 2500 "${first}" "${list}" hybrid_pieces pieces
     bridge_from_pieces "${text}" "${list}"
 }
 
@@ -248,34 +249,38 @@ captions_model() { # the language model of the captions that the lent decoder le
     echo "${expdir}/lm${donor_pairs[5000]#1-}_pieces_s${first}"
 }
 
-listen_for_pieces() { # listen_for_pieces CAPTIONS SEED LIST: a baseline, a listener; own decoders, and the borrowed one
-    local captions=$1 seed=$2 list=$3 tag=spoken$1 baseline data lender encoder name
+listen_for_pieces() { # listen_for_pieces CAPTIONS SEED LIST ENCODER ...: own decoders, and the borrowed one; hybrid_pieces first
+    local captions=$1 seed=$2 list=$3 tag=spoken$1 baseline data lender encoder name listener
     lender=donor${donor_pairs[5000]#1-}_pieces_s${first}
     data=(--src_modality speech --train_pairs "${spoken_captions[$1]}" --token_listdir "${list}"
         --speed_perturb_factors "0.9 1.0 1.1")
     baseline=(--compare_with "${expdir}/${tag}_hybrid_pieces_s${seed}/decode_speech_pieces")
-    train E6 "hybrid,pieces,${captions}" "${tag}_hybrid_pieces" conf/tuning/train_speech_hybrid_pieces.yaml "${seed}" \
-        "${data[@]}" "${spelled[@]}"
-    train E6 "English-ASR,pieces,${captions}" "${tag}_pieces" conf/tuning/train_speech_pieces.yaml "${seed}" "${data[@]}" \
-        "${baseline[@]}"
-    train E6 "English-ASR,pieces,CTC-greedy,${captions}" "${tag}_pieces" conf/tuning/train_speech_pieces.yaml "${seed}" \
-        "${data[@]}" "${greedy[@]}"
-    for encoder in hybrid_pieces pieces; do
-        name=ASR-encoder,pieces
-        [ "${encoder}" = pieces ] || name=hybrid-encoder,pieces
-        swap E6 "${name}+De-En-decoder,${captions}" "${tag}_${encoder}_s${seed}" "${lender}" "${seed}" "${data[@]}" \
+    for encoder in "${@:4}"; do
+        listener=${tag}_${encoder}_s${seed}
+        if [ "${encoder}" = pieces ]; then
+            name=ASR-encoder,pieces
+            train E6 "English-ASR,pieces,${captions}" "${tag}_pieces" conf/tuning/train_speech_pieces.yaml "${seed}" "${data[@]}" \
+                "${baseline[@]}"
+            train E6 "English-ASR,pieces,CTC-greedy,${captions}" "${tag}_pieces" conf/tuning/train_speech_pieces.yaml "${seed}" \
+                "${data[@]}" "${greedy[@]}"
+        else
+            name=hybrid-encoder,pieces
+            train E6 "hybrid,pieces,${captions}" "${tag}_hybrid_pieces" conf/tuning/train_speech_hybrid_pieces.yaml "${seed}" \
+                "${data[@]}" "${spelled[@]}"
+        fi
+        swap E6 "${name}+De-En-decoder,${captions}" "${listener}" "${lender}" "${seed}" "${data[@]}" \
             "${borrowed[@]}" "${baseline[@]}"
         train E6 "${name}+De-En-decoder,fine-tuned,${captions}" "${tag}_${encoder}_finetuned" \
             conf/tuning/train_speech_pieces_finetune.yaml "${seed}" "${data[@]}" "${borrowed[@]}" "${baseline[@]}" \
-            --pretrained_encoder "${expdir}/${tag}_${encoder}_s${seed}" --pretrained_decoder "${expdir}/${lender}"
+            --pretrained_encoder "${expdir}/${listener}" --pretrained_decoder "${expdir}/${lender}"
     done
-    encoder=${tag}_hybrid_pieces_s${seed}
-    swap E6 "hybrid-encoder,pieces+De-En-decoder+own-decoder,${captions}" "${encoder}" "${lender}" "${seed}" \
-        "${data[@]}" "${together[@]}" --ensemble "${expdir}/${encoder}" "${baseline[@]}"
+    listener=${tag}_hybrid_pieces_s${seed}
+    swap E6 "hybrid-encoder,pieces+De-En-decoder+own-decoder,${captions}" "${listener}" "${lender}" "${seed}" \
+        "${data[@]}" "${together[@]}" --ensemble "${expdir}/${listener}" "${baseline[@]}"
     more_scores="--seed ${seed}" train E6 "hybrid,pieces+LM,${captions}" "${tag}_hybrid_pieces" conf/tuning/train_speech_hybrid_pieces.yaml "${seed}" \
         "${data[@]}" --inference_config conf/tuning/decode_speech_lm.yaml --pretrained_lm "$(captions_model)" "${baseline[@]}"
-    swap E6 "hybrid-encoder,pieces+De-En-decoder+own-decoder+LM,${captions}" "${encoder}" "${lender}" "${seed}" \
-        "${data[@]}" --inference_config conf/tuning/decode_speech_together_lm.yaml --ensemble "${expdir}/${encoder}" \
+    swap E6 "hybrid-encoder,pieces+De-En-decoder+own-decoder+LM,${captions}" "${listener}" "${lender}" "${seed}" \
+        "${data[@]}" --inference_config conf/tuning/decode_speech_together_lm.yaml --ensemble "${expdir}/${listener}" \
         --pretrained_lm "$(captions_model)" "${baseline[@]}"
 }
 

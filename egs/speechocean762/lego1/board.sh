@@ -9,8 +9,8 @@
 #
 #   E1     LegoNN against hybrid CTC/attention, from these voices alone
 #   E6     hybrid CTC/attention that writes the pieces of a German-English translation decoder; its encoder with that decoder,
-#          which never heard anything, untouched, alone and beside the encoder's own. The decoder is a module of
-#          ../../multi30k/lego1; or give another
+#          which never heard anything, untouched, alone and beside the encoder's own. It learned captions with capitals and full
+#          stops, of which these voices' text has none
 #   tuned  E6 with fine-tuning: an encoder that heard synthetic captions and a decoder of German-English translation, both
 #          learning from these voices. They come from ../../multi30k/lego1, where ./board.sh --experiments E6 trains them; or
 #          give others
@@ -21,9 +21,10 @@ cd "$(dirname "${BASH_SOURCE[0]}")"
 
 experiments="E1 E6 tuned"
 seeds="1"
-# What is lent: experiments, modules or names on the Hub, as everywhere.
-lent_decoder=../../multi30k/lego1/modules/de_en_pieces_decoder # of E6; its token list is that of E6's encoder, too
-pretrained_encoder=../../multi30k/lego1/exp/spoken2500_finetuned_s1 # of tuned, and the following
+# What E6 borrows: a module, whose token list is that of the encoder, too.
+lent_decoder=../../multi30k/lego1/modules/de_en_pieces_decoder
+# What tuned begins with: experiments, modules or names on the Hub, as everywhere; and their token list.
+pretrained_encoder=../../multi30k/lego1/exp/spoken2500_finetuned_s1
 pretrained_decoder=../../multi30k/lego1/exp/spoken2500_finetuned_s1
 token_listdir=../../multi30k/lego1/data/en_token_list/bpe_unigram2000_1-24000
 take_options "experiments seeds expdir results report lego_args plan lent_decoder pretrained_encoder pretrained_decoder
@@ -67,15 +68,23 @@ tuned() {
 }
 
 # What is missing is told before hours of training.
-needed=()
-[[ " ${experiments} " != *" E6 "* ]] || needed+=("${lent_decoder}")
-[[ " ${experiments} " != *" tuned "* ]] || needed+=("${pretrained_encoder}" "${pretrained_decoder}" "${token_listdir}")
-[ "${plan}" = true ] || for part in ${needed[@]+"${needed[@]}"}; do
-    [[ "${part}" = hf:* ]] || [ -e "${part%%:*}" ] || {
-        echo "$0: error: ${part} is missing: run ./board.sh --experiments E6 in ../../multi30k/lego1, or give others (--help)" >&2
-        exit 2
-    }
-done
+need() { # need REMEDY PART ...
+    local part remedy=$1
+    shift
+    for part in "$@"; do
+        [[ "${part}" = hf:* ]] || [ -e "${part%%:*}" ] || {
+            echo "$0: error: ${part} is missing: ${remedy} (--help)" >&2
+            exit 2
+        }
+    done
+}
+if [ "${plan}" = false ] && [[ " ${experiments} " = *" tuned "* ]]; then
+    need "run ./board.sh --experiments E6 in ../../multi30k/lego1, or give others" \
+        "${pretrained_encoder}" "${pretrained_decoder}" "${token_listdir}"
+fi
+if [ "${plan}" = false ] && [ "${experiments}" != E1 ]; then
+    need "it is a part of this repository; or give another, --lent_decoder" "${lent_decoder}"
+fi
 for experiment in ${experiments}; do
     case "${experiment}" in
         E1) e1 ;; E6) e6 ;; tuned) tuned ;;
