@@ -187,12 +187,12 @@ def test_other_settings_do_not_overwrite_an_experiment(again: Any, tiny_options:
     assert "give this one a name with --lego_tag" in printed
 
 
-def test_a_comment_in_the_configuration_changes_nothing(
+def test_a_comment_in_the_configuration_and_blanks_change_nothing(
     again: Any, tiny_options: list[str]
 ) -> None:
     config = again.folder / "conf/tiny.yaml"
     config.write_text("# A comment.\n" + config.read_text())
-    printed = again.run(*tiny_options, "--stage", "11", "--stop_stage", "11")
+    printed = again.run(*tiny_options, "--lego_args", "  ", "--stage", "11", "--stop_stage", "11")
     assert "up to date: exp/de_en/.done" in printed
 
 

@@ -180,10 +180,11 @@ training_failed() { # training_failed FOLDER
 }
 
 stage_train() {
-    local key part
+    local key part given
     need_training_data
     need "${lego_stats_dir}/.done" "run stage 10"
-    key="lego_args=${lego_args}"$'\n'$(settings "${lego_config}")$'\n'
+    read -ra given <<<"${lego_args}" # one blank is as good as two
+    key="lego_args=${given[*]-}"$'\n'$(settings "${lego_config}")$'\n'
     key+=$(
         sums "${training_texts[@]}" "${list_files[@]}" ${interface_files[@]+"${interface_files[@]}"}
         prepared_sums "${train_set}" "${valid_set}"
