@@ -17,9 +17,9 @@
 #       first seed
 #   E6  English captions spoken (synthetic), with German-English decoders, untouched and fine-tuned: 1.2 hours and a list of
 #       300 pieces, behind LegoNN's encoder and behind the baseline's own, there also beside its decoder; and both with a
-#       language model of the borrowed decoder's captions. 0.7 hours, behind the baseline's encoder. With the first seed: 2.4 hours of that; a bridge of text from
-#       the pieces to E4's decoder. 2.4 hours and E4's list; and average pooling in place of the length controller, with
-#       the first seed
+#       language model of the borrowed decoder's captions. 0.7 hours, behind the baseline's encoder. With the first seed: 2.4
+#       hours of that; a bridge of text from the pieces to E4's decoder. 2.4 hours and E4's list; and average pooling in place
+#       of the length controller, with the first seed
 #   E9  ingestors: BeamConv; and, with the first seed, decoders with the weighted embedding, of one position and of three,
 #       and with BeamConv, that learned behind E4's lent encoder: there, and untouched behind E2's other and behind French's
 set -euo pipefail
@@ -277,8 +277,8 @@ listen_for_pieces() { # listen_for_pieces CAPTIONS SEED LIST ENCODER ...: own de
     listener=${tag}_hybrid_pieces_s${seed}
     swap E6 "hybrid-encoder,pieces+De-En-decoder+own-decoder,${captions}" "${listener}" "${lender}" "${seed}" \
         "${data[@]}" "${together[@]}" --ensemble "${expdir}/${listener}" "${baseline[@]}"
-    more_scores="--seed ${seed}" train E6 "hybrid,pieces+LM,${captions}" "${tag}_hybrid_pieces" conf/tuning/train_speech_hybrid_pieces.yaml "${seed}" \
-        "${data[@]}" --inference_config conf/tuning/decode_speech_lm.yaml --pretrained_lm "$(captions_model)" "${baseline[@]}"
+    more_scores="--seed ${seed}" train E6 "hybrid,pieces+LM,${captions}" "${tag}_hybrid_pieces" \
+        conf/tuning/train_speech_hybrid_pieces.yaml "${seed}" "${data[@]}" --inference_config conf/tuning/decode_speech_lm.yaml --pretrained_lm "$(captions_model)" "${baseline[@]}"
     swap E6 "hybrid-encoder,pieces+De-En-decoder+own-decoder+LM,${captions}" "${listener}" "${lender}" "${seed}" \
         "${data[@]}" --inference_config conf/tuning/decode_speech_together_lm.yaml --ensemble "${expdir}/${listener}" \
         --pretrained_lm "$(captions_model)" "${baseline[@]}"

@@ -146,9 +146,7 @@ for experiment in ${experiments}; do
     esac
 done
 need E6 "${lender}" "its decoder is lent; ./run.sh comes first, or --lender"
-need E1 "${tokens}" "./run.sh --stop_stage 5 comes first"
-need E8 "${tokens}" "./run.sh --stop_stage 5 comes first"
-need E9 "${tokens}" "./run.sh --stop_stage 5 comes first"
+for experiment in E1 E8 E9; do need "${experiment}" "${tokens}" "./run.sh --stop_stage 5 comes first"; done
 for experiment in ${experiments}; do
     case "${experiment}" in
         E1) listeners ;;

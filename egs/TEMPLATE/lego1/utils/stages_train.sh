@@ -183,7 +183,7 @@ stage_train() {
     local key part given
     need_training_data
     need "${lego_stats_dir}/.done" "run stage 10"
-    read -ra given <<<"${lego_args}" # one blank is as good as two
+    read -rd '' -a given <<<"${lego_args}" || true # one blank is as good as two, or a new line
     key="lego_args=${given[*]-}"$'\n'$(settings "${lego_config}")$'\n'
     key+=$(
         sums "${training_texts[@]}" "${list_files[@]}" ${interface_files[@]+"${interface_files[@]}"}
