@@ -555,7 +555,7 @@ def _read_tensor(path: Path, name: str, planned: Any) -> Any:
     from safetensors import safe_open
 
     with safe_open(path, framework="pt") as file:
-        return torch.empty_like(planned, device="cpu", requires_grad=False).copy_(
+        return torch.empty_strided(planned.shape, planned.stride(), dtype=planned.dtype).copy_(
             file.get_tensor(name)
         )
 

@@ -7,7 +7,7 @@ import importlib.util
 import os
 import shutil
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -50,6 +50,17 @@ CONFIG = {
     "use_matplotlib": False,
     "use_tensorboard": False,
 }
+
+
+@pytest.fixture(autouse=True)
+def _gradients_stay_on() -> Iterator[None]:
+    """Told where it happens: a test that leaves autograd off would fail others, far from it."""
+    import torch
+
+    yield
+    enabled = torch.is_grad_enabled()
+    torch.set_grad_enabled(True)
+    assert enabled, "this test leaves torch.is_grad_enabled() false"
 
 
 @pytest.fixture(scope="session")

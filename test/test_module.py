@@ -116,6 +116,18 @@ def test_written_and_read_is_equal(
     assert not found.network.training
 
 
+def test_a_module_is_read_without_symbolic_shapes(folder: Path) -> None:
+    """They come with sympy, half a second that every command with a module would wait for."""
+    code = (
+        "import sys; from pathlib import Path; from legonn.module import read_module; "
+        "print(read_module(Path(sys.argv[1])).kind, 'sympy' in sys.modules)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(folder)], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.split() == ["encoder", "False"]
+
+
 def test_a_composition_of_modules_is_the_experiment(
     experiment: Path, parts: dict[str, Part], tmp_path: Path
 ) -> None:
