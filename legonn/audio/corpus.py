@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass, replace
@@ -24,6 +25,7 @@ from legonn.errors import ConfigError, DataError, LegonnError
 __all__ = ["Manner", "Recording", "synthesize_corpus"]
 
 RECORD = "synthesis.yaml"
+BEGUN = "synthesis.text"  # what the recordings say, while they are made and after
 
 
 @dataclass(frozen=True)
@@ -92,15 +94,16 @@ def synthesize_corpus(
 ) -> list[Recording]:
     """Speak each line of a Kaldi text file.
 
-    Makes `output/wav/<n>/<utt-id>.<format>`, then `wav.scp`, `utt2spk` and a copy of the text. Recordings that are
-    there already aren't made again, so a killed run goes on where it was.
+    Makes `output/wav/<n>/<utt-id>.<format>`, then `wav.scp`, `utt2spk` and a copy of the text, `text.tc.<language>`
+    unless its own name begins with `text.`. Recordings that are there already aren't made again, so a killed run goes
+    on where it was, and one whose text was mended makes what has changed.
 
     Parameters
     ----------
     text : Path
         Lines `<utt-id> <text>`.
     output : Path
-        A new folder, or one begun with the same text and manner.
+        A new folder, or one begun in the same manner.
     jobs : int
         Processes.
     progress : callable
@@ -115,11 +118,11 @@ def synthesize_corpus(
         When the folder was begun in another manner.
     """
     texts = read_text(text)
-    _begin(output, manner, text)
     speakers = {
         f"{manner.language}{manner.seed}v{i:04d}": voice
         for i, voice in enumerate(draw_voices(manner.language, manner.voices, seed=manner.seed), 1)
     }
+    _begin(output, manner)
     ids = list(texts)
     items = [
         _Item(
@@ -129,6 +132,7 @@ def synthesize_corpus(
         )
         for i, utt_id in enumerate(ids)
     ]
+    _tidy(output, items)
     recordings = []
     for recording in _speak_all(items, speakers, manner, jobs):
         recordings.append(recording)
@@ -140,9 +144,10 @@ def synthesize_corpus(
             "espeak-ng finds nothing to say in these lines, or dies of them; take them out and run again:",
             places,
         )
-    write_text(output / text.name, texts)
+    name = text.name if text.name.startswith("text.") else f"text.tc.{manner.language}"
+    write_text(output / name, texts)
     write_text(output / "utt2spk", {r.utt_id: r.speaker for r in recordings})
-    write_text(output / "wav.scp", {r.utt_id: str(r.path) for r in recordings})
+    write_text(output / "wav.scp", {r.utt_id: os.path.abspath(r.path) for r in recordings})
     return recordings
 
 
@@ -153,14 +158,13 @@ class _Item:
     path: Path
 
 
-def _begin(output: Path, manner: Manner, text: Path) -> None:
+def _begin(output: Path, manner: Manner) -> None:
     """Note the manner in the folder, or compare it with what is noted."""
     import yaml
 
     noted = {
         "note": "synthetic speech, made by legonn synthesize with espeak-ng",
         "version": Synthesizer().version,
-        "text": hashlib.sha256(text.read_bytes()).hexdigest(),
         **asdict(manner),
     }
     page = yaml.safe_dump({k: list(v) if isinstance(v, tuple) else v for k, v in noted.items()})
@@ -169,8 +173,24 @@ def _begin(output: Path, manner: Manner, text: Path) -> None:
         write_atomic(record, page)
     elif record.read_text(encoding="utf-8") != page:
         raise ConfigError(
-            f"{output} was begun with another text, options or espeak-ng, see {record}: remove it"
+            f"{output} was begun with other options or another espeak-ng, see {record}: remove it"
         )
+
+
+def _tidy(output: Path, items: Sequence[_Item]) -> None:
+    """Remove recordings of lines that have changed or are gone since the folder was begun; put the others in place."""
+    path = output / BEGUN
+    begun = read_text(path) if path.exists() else {}
+    if list(begun.items()) == [(item.utt_id, item.text) for item in items]:
+        return
+    found = {recording.name: recording for recording in (output / "wav").glob("*/*")}
+    for item in items:
+        if begun.get(item.utt_id) == item.text and item.path.name in found:
+            item.path.parent.mkdir(parents=True, exist_ok=True)
+            os.replace(found.pop(item.path.name), item.path)
+    for recording in found.values():
+        recording.unlink()
+    write_atomic(path, "".join(f"{item.utt_id} {item.text}\n" for item in items))
 
 
 def _speak_all(

@@ -262,8 +262,10 @@ def _read(utterance: Utterance) -> tuple[Samples, int]:
     try:
         if archived is not None and os.path.isfile(archived[0]):
             samples, rate = _read_archive(utterance, *archived)
+            if utterance.start is None:
+                return samples, rate
             start, count = _span(utterance, rate)
-            return samples[start:][:count], rate
+            return samples[start:][:count].copy(), rate
         with soundfile.SoundFile(_open(utterance)) as file:
             start, count = _span(utterance, file.samplerate)
             if start:
@@ -289,9 +291,20 @@ def _span(utterance: Utterance, rate: int) -> tuple[int, int | None]:
 
 def _read_archive(utterance: Utterance, path: Path, offset: int) -> tuple[Samples, int]:
     try:
-        return read_archive(path, offset)
+        if utterance.start is None:
+            return read_archive(path, offset)
+        state = os.stat(path)
+        return _archived(path, offset, state.st_size, state.st_mtime_ns)
     except DataError as error:
         raise DataError(f"{utterance.where}: {error}") from error
+
+
+@lru_cache(maxsize=1)
+def _archived(path: Path, offset: int, size: int, changed: int) -> tuple[Samples, int]:
+    """An archive's recording, kept for its next segment while the file is the same."""
+    samples, rate = read_archive(path, offset)
+    samples.flags.writeable = False
+    return samples, rate
 
 
 def _open(utterance: Utterance) -> bytes | io.BytesIO:
@@ -303,7 +316,7 @@ def _open(utterance: Utterance) -> bytes | io.BytesIO:
             raise DataError(f"{utterance.place}: the command ends with {status}: {said or command}")
         return io.BytesIO(output)
     if not os.path.isfile(utterance.source):
-        raise DataError(f"{utterance.where}: no such file")
+        raise DataError(f"{utterance.where}: no such file; mend its path")
     return os.fsencode(utterance.source)  # names in whatever encoding
 
 
@@ -311,7 +324,10 @@ def _open(utterance: Utterance) -> bytes | io.BytesIO:
 def _run(command: str) -> tuple[int, bytes, str]:
     """Exit status, output, and the last line of its errors; kept for the next segment of the same recording."""
     done = subprocess.run(
-        ["bash", "-o", "pipefail", "-c", command], capture_output=True, check=False
+        ["bash", "-o", "pipefail", "-c", command],
+        stdin=subprocess.DEVNULL,  # or it takes what the caller's script reads
+        capture_output=True,
+        check=False,
     )
     said = done.stderr.decode(errors="replace").strip().splitlines()[-1:]
     return done.returncode, done.stdout, " ".join(said)

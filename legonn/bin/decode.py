@@ -129,7 +129,12 @@ def _about(
     from legonn.search.strategies import mode_for
 
     weights = {name: value.detach() for name, value in stored(system.chain).items()}
-    items = [given.ids, given.texts] if not isinstance(given, dict) else map(repr, given.values())
+    if isinstance(given, dict):
+        from legonn.audio.states import recording_states
+
+        read = fingerprint([*map(repr, given.values()), recording_states(given.values())])
+    else:
+        read = fingerprint([given.ids, given.texts])
     return {
         **dataclasses.asdict(options),
         "mode": mode_for(system.chain, options),
@@ -139,7 +144,7 @@ def _about(
             for name in ("max_seconds", "whole_seconds", "max_tokens", "ngpu")
         },
         "system": fingerprint([system.config, weights_sha256(weights)]),
-        "input": fingerprint(items),
+        "input": read,
     }
 
 

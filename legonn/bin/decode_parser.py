@@ -130,3 +130,5 @@ def check(parser: argparse.ArgumentParser, args: argparse.Namespace) -> None:
         parser.error("--resume true: name an --output; standard output can't be resumed")
     if args.jsonl == "-":
         parser.error("--jsonl -: name a file; standard output has the texts")
+    if args.times == "-":
+        parser.error("--times -: name a file; standard output has the texts")

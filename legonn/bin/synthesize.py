@@ -29,13 +29,20 @@ def get_parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add = parser.add_argument
-    add("--text", required=True, type=Path, metavar="F", help="lines '<utt-id> <text>'")
+    add(
+        "--text",
+        required=True,
+        type=Path,
+        metavar="F",
+        help="lines '<utt-id> <text>', in --language",
+    )
     add(
         "--output",
         required=True,
         type=Path,
         metavar="DIR",
-        help="Kaldi folder to make: wav.scp, utt2spk, the text, and the recordings in wav/",
+        help="Kaldi folder to make: wav.scp, utt2spk, the recordings in wav/, and the text, as text.tc.<language> "
+        "unless its name begins with text.",
     )
     add("--language", default="en", help="de, en, fr or ro (default: %(default)s)")
     add("--voices", type=int, default=100, help="speakers (default: %(default)s)")

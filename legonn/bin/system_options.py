@@ -65,15 +65,18 @@ def check_system_options(args: argparse.Namespace) -> None:
 
 def load_system(args: argparse.Namespace) -> tuple[System, list[str]]:
     """Load or compose it, with what scores along; what fits but was not seen in training comes as warnings."""
-    from legonn.language_model import LanguageModel
-    from legonn.system import System
+    from legonn.environment import quiet_imports
 
-    system, notes = _load_first(args)
-    others = [System.load(spec) for spec in getattr(args, "ensemble", [])]
-    if others:
-        system = system.with_others(others)
-    if getattr(args, "lm", None) is not None:
-        system = system.with_language_model(LanguageModel.load(args.lm))
+    with quiet_imports():  # which come with the first speech encoder and language model
+        from legonn.language_model import LanguageModel
+        from legonn.system import System
+
+        system, notes = _load_first(args)
+        others = [System.load(spec) for spec in getattr(args, "ensemble", [])]
+        if others:
+            system = system.with_others(others)
+        if getattr(args, "lm", None) is not None:
+            system = system.with_language_model(LanguageModel.load(args.lm))
     return system, notes
 
 

@@ -116,7 +116,11 @@ def check_folder(
         path.name for path in folder.glob("text*") if path.name.split(".")[0] == "text"
     )
     if not names:
-        return FolderReport(folder, (), (f"{folder}: no text.<case>.<lang> file in it",))
+        return FolderReport(
+            folder,
+            (),
+            (f"{folder}: no text.<case>.<lang> file in it; name its text so, as text.tc.en",),
+        )
     if not files and (folder / "utt2spk").exists():
         names.append("utt2spk")
     reports = [check_file(folder / name, max_length=max_length) for name in names]

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import kaldiio
 import numpy as np
 import pytest
 
+from legonn.audio.archive import read_archive
 from legonn.audio.recordings import Utterance, read_sound, read_utterances
 from legonn.errors import DataError
 
@@ -47,6 +49,30 @@ def test_segments_of_an_archive(folder: Path) -> None:
     first, second = read_utterances(folder).values()
     assert read_sound(first)[0][:, 0] == pytest.approx(RAMP[800:2000] / 32768)
     assert read_sound(second)[0] == pytest.approx(-RAMP[3200:, None] / 32768)
+
+
+def test_a_recording_is_read_once_for_its_segments_and_anew_when_it_changes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    archive = tmp_path / "data.ark"
+    kaldiio.save_ark(str(archive), {"a": (RATE, RAMP)}, scp=str(tmp_path / "wav.scp"))
+    (tmp_path / "segments").write_text("a-1 a 0 0.1\na-2 a 0.1 0.2\n")
+    offsets = []
+
+    def read(path: Path, offset: int) -> object:
+        offsets.append(offset)
+        return read_archive(path, offset)
+
+    monkeypatch.setattr("legonn.audio.recordings.read_archive", read)
+    first, second = read_utterances(tmp_path).values()
+    samples = read_sound(first)[0]
+    samples *= 0  # the reader's own
+    assert read_sound(first)[0][:, 0] == pytest.approx(RAMP[:800] / 32768)
+    assert read_sound(second)[0][:, 0] == pytest.approx(RAMP[800:1600] / 32768)
+    assert offsets == [2]
+    kaldiio.save_ark(str(archive), {"a": (RATE, RAMP[::-1])})
+    os.utime(archive, ns=(0, 0))
+    assert read_sound(first)[0][:, 0] == pytest.approx(RAMP[::-1][:800] / 32768)
 
 
 def test_an_archive_is_found_beside_its_list(tmp_path: Path) -> None:

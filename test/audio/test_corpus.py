@@ -75,17 +75,55 @@ def test_a_killed_run_goes_on_and_ends_with_the_same_files(text: Path, tmp_path:
 
 def test_another_manner_in_the_same_folder_is_refused(text: Path, tmp_path: Path) -> None:
     synthesize_corpus(text, tmp_path / "out", Manner())
-    with pytest.raises(ConfigError, match=r"was begun with another text, options or espeak-ng"):
+    with pytest.raises(ConfigError, match=r"was begun with other options or another espeak-ng"):
         synthesize_corpus(text, tmp_path / "out", Manner(seed=2))
 
 
-def test_lines_with_nothing_to_say_are_all_named(tmp_path: Path) -> None:
-    path = tmp_path / "text.tc.en"
+def test_another_language_is_refused_before_the_folder_is_begun(text: Path, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="es"):
+        synthesize_corpus(text, tmp_path / "out", Manner(language="es"))
+    assert not (tmp_path / "out").exists()
+
+
+def test_lines_with_nothing_to_say_are_all_named_and_can_be_taken_out(tmp_path: Path) -> None:
+    path, out = tmp_path / "text.tc.en", tmp_path / "out"
     path.write_text("a\nb Word.\nc \n")
     with pytest.raises(DataError) as error:
-        synthesize_corpus(path, tmp_path / "out", Manner())
+        synthesize_corpus(path, out, Manner())
     assert error.value.items == [f"{path}:1: a: ''", f"{path}:3: c: ''"]
-    assert not (tmp_path / "out/wav.scp").exists()
+    assert not (out / "wav.scp").exists()
+    (said,) = (out / "wav").rglob("*.flac")
+    before = said.stat().st_mtime_ns
+    path.write_text("b Word.\n")
+    synthesize_corpus(path, out, Manner())
+    assert list(read_text(out / "wav.scp")) == ["b"] and said.stat().st_mtime_ns == before
+
+
+def test_what_is_mended_is_said_anew_what_is_gone_is_gone(
+    text: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        "legonn.audio.storage.FOLDER", 2
+    )  # the first line's absence moves the third
+    out = tmp_path / "out"
+    before = sound(synthesize_corpus(text, out, Manner()))
+    write_text(text, {"a-2": "Two cats.", "a/3": TEXTS["a/3"]})
+    after = sound(synthesize_corpus(text, out, Manner()))
+    assert after["a/3"] == before["a/3"] and after["a-2"] != before["a-2"]
+    fresh = sound(synthesize_corpus(text, tmp_path / "fresh", Manner()))
+    assert after == fresh
+    recordings = {str(path.relative_to(out)) for path in (out / "wav").rglob("*.flac")}
+    assert recordings == {"wav/000/a-2.flac", "wav/000/a%2F3.flac"}
+
+
+def test_it_is_a_folder_wherever_one_stands_and_whatever_its_text_was_called(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "captions").write_text("a One.\n")
+    monkeypatch.chdir(tmp_path)
+    synthesize_corpus(Path("captions"), Path("out"), Manner())
+    assert read_text("out/wav.scp") == {"a": str(tmp_path / "out/wav/000/a.flac")}
+    assert read_text("out/text.tc.en") == {"a": "One."}
 
 
 def test_lines_that_espeak_dies_of_are_named_and_the_others_said(

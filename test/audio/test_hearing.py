@@ -108,7 +108,7 @@ def test_what_the_system_refuses_is_a_fault(
 
 def test_a_line_of_wav_scp_is_named_too(tmp_path: Path) -> None:
     found = heard(Utterance("u", f"{tmp_path}/a.wav", "data/wav.scp:3"))
-    assert found.fault == f"data/wav.scp:3: {tmp_path}/a.wav: no such file"
+    assert found.fault == f"data/wav.scp:3: {tmp_path}/a.wav: no such file; mend its path"
 
 
 def test_windows_hold_so_many_pieces_and_keep_the_order(tmp_path: Path) -> None:

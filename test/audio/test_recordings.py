@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -96,6 +97,22 @@ def test_a_command_that_fails_says_what_it_said(folder: Path) -> None:
     utterance = Utterance("a", "echo no such tape >&2; exit 3 |", "wav.scp:7")
     with pytest.raises(DataError, match="wav.scp:7: the command ends with 3: no such tape"):
         read_sound(utterance)
+
+
+def test_a_command_leaves_alone_what_the_caller_reads(folder: Path) -> None:
+    """As in a shell's loop over a list, in which recordings are read."""
+    reads, writes = os.pipe()
+    before = os.dup(0)
+    os.write(writes, b"the next line\n")
+    os.close(writes)
+    os.dup2(reads, 0)
+    try:
+        read_sound(Utterance("a", f"cat > /dev/null; cat {folder}/a.wav |", "wav.scp:1"))
+        assert os.read(0, 99) == b"the next line\n"
+    finally:
+        os.dup2(before, 0)
+        os.close(before)
+        os.close(reads)
 
 
 def test_all_faults_at_once(folder: Path) -> None:

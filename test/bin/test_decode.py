@@ -24,6 +24,7 @@ from legonn.bin.decode import get_parser, main, processes_for
 from legonn.bin.inspect import main as inspect
 from legonn.bin.pack import main as pack
 from legonn.cli import run
+from legonn.errors import ConfigError
 from legonn.factory import build_chain
 from legonn.interface import Interface
 from legonn.language_model import LanguageModel
@@ -196,6 +197,7 @@ def test_a_language_model_scores_along(
     (tmp_path / "in").write_text("abc\ncab\nb\n")
     command = ["--system", str(experiment), "--lm", str(lm), "--lm_weight", "4", "--mode", "joint"]
     command += ["--input", str(tmp_path / "in"), "--jsonl", str(tmp_path / "all.jsonl")]
+    capsys.readouterr()  # what importing ESPnet for the fixture has said
     assert main([*command, "--num_processes", processes]) == 0
     system = System.load(experiment).with_language_model(LanguageModel.load(lm))
     found = system.translate(["abc", "cab", "b"], mode="joint", lm_weight=4.0)
@@ -353,9 +355,15 @@ def test_an_interrupted_decoding_of_audio_goes_on(
     with monkeypatch.context() as patch:
         patch.setattr(translator_module, "decode_batch", stops)
         assert run(main, [*arguments, *outputs("stopped")]) == 130
-    assert main([*arguments, *outputs("stopped"), "--resume", "true"]) == 1
+    resumed = [*arguments, *outputs("stopped"), "--resume", "true"]
+    assert main(resumed) == 1
+    journal = (tmp_path / "stopped" / "decode.journal").read_bytes()
     (tmp_path / "stopped" / "decode.journal").unlink()
     assert contents(tmp_path / "stopped") == contents(tmp_path / "whole")
+    (tmp_path / "stopped" / "decode.journal").write_bytes(journal)
+    soundfile.write(sounds / "05.wav", sound(0.3), RATE)  # mended: its text isn't what is there
+    with pytest.raises(ConfigError, match=r"of a run with another input .* to start anew"):
+        main(resumed)
 
 
 @pytest.mark.parametrize(
@@ -389,6 +397,7 @@ def test_help_imports_nothing_heavy() -> None:
     ("options", "message"),
     [
         (["--jsonl", "-"], "--jsonl -: name a file"),
+        (["--times", "-"], "--times -: name a file"),
         (["--resume", "true"], "--resume true: name an --output"),
         (["--resume", "yes"], "'yes': give true or false"),
         (["--num_processes", "0"], "--num_processes 0: give at least 1"),
@@ -549,6 +558,15 @@ def test_audio_files_of_any_format_are_written_down(
     assert first.text != second.text
     assert printed.out == f"b {first.text}\na {second.text}\n"
     assert re.search(r"2 recordings, 2\.5 s, in .* times real time", printed.err)
+
+
+def test_standard_output_has_texts_and_no_notice_of_an_import(ears: Path, tmp_path: Path) -> None:
+    soundfile.write(tmp_path / "a.wav", sound(1.0), RATE)
+    command = [sys.executable, "-m", "legonn.bin.decode", "--system", str(ears), *SHORT]
+    command += ["--input", str(tmp_path / "a.wav"), "--num_processes", "1"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    (line,) = done.stdout.splitlines()
+    assert line.startswith("a ")
 
 
 def test_a_kaldi_folder_becomes_espnets_folder(ears: Path, tmp_path: Path) -> None:

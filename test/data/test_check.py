@@ -107,7 +107,9 @@ def test_a_missing_folder_is_a_fault(tmp_path: Path) -> None:
 
 def test_a_folder_without_text_is_a_fault(tmp_path: Path) -> None:
     (tmp_path / "texture").write_bytes(b"x\n")
-    assert check_folder(tmp_path).faults == [f"{tmp_path}: no text.<case>.<lang> file in it"]
+    assert check_folder(tmp_path).faults == [
+        f"{tmp_path}: no text.<case>.<lang> file in it; name its text so, as text.tc.en"
+    ]
 
 
 def test_a_missing_file_is_a_fault(tmp_path: Path) -> None:

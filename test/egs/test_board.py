@@ -155,13 +155,6 @@ def test_no_caption_of_a_lent_decoder_is_the_others(multi30k: Any, experiment: s
     assert borrowed == {"E4": {(5000, 24000)}, "E5": curve, "E6": spoken}[experiment]
 
 
-def test_quick_is_tiny_and_stays_out_of_the_results(multi30k: Any) -> None:
-    steps = plan(multi30k, "--experiments", "E2", "--quick", "true")
-    assert {step["expdir"] for step in steps} == {"exp_quick"}
-    assert all("--results exp_quick/results.json" in step["score_args"] for step in steps)
-    assert all("--max_epoch 1" in step["lego_args"] for step in steps if "lego_args" in step)
-
-
 def test_a_tenth_is_heard_and_all_of_it_lent(numbers: Any) -> None:
     steps = plan(numbers, "--experiments", "E8", "--seeds", "3")
     of_tenth, of_all = "train_en_100_speech", "train_en_1000_speech"

@@ -131,12 +131,13 @@ Data
   --train_set S --valid_set S --test_sets "S ..."    folders under data/
   --src_lang L --tgt_lang L --src_case C --tgt_case C    of text.<case>.<lang> (case: tc)
   --tgt_punctuation true|false    whether the target's text has punctuation, for the modules' contract (true)
-  --min_text_length N --max_text_length N    training pairs outside are dropped, in characters
-                             (1, 1000); test sets are never filtered
+  --min_text_length N --max_text_length N    training and validation pairs outside are dropped, in
+                             characters (1, 1000); test sets never are
 Speech
   --fs R                     sample rate, hertz or 16k; other recordings are resampled (16k)
   --speed_perturb_factors "0.9 1.0 1.1"    copies of the training set, slower and faster (none)
-  --min_wav_duration S --max_wav_duration S    training recordings outside are dropped (0.1, 30 s)
+  --min_wav_duration S --max_wav_duration S    training and validation recordings outside are dropped;
+                             stage 12 cuts longer ones of test sets at their pauses (0.1, 30 s)
   --audio_format flac|wav|opus    of recordings that are written anew (flac); what is one file an
                              utterance, one channel, at this rate already is only referred to
   --allow_pipes true|false   run the commands that wav.scp holds (false)
@@ -208,7 +209,7 @@ case "${launcher}" in
 esac
 [ "${inference_nj}" -gt 0 ] && [ "${nj}" -gt 0 ] || die "--nj and --inference_nj: give at least 1"
 
-export python # for local/data.sh
+export python nj # for local/data.sh
 if [ -f ./path.sh ]; then . ./path.sh; else . "${template}/path.sh"; fi
 if [ -f ./cmd.sh ]; then . ./cmd.sh; else . "${template}/cmd.sh"; fi
 

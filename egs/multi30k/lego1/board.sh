@@ -5,7 +5,6 @@
 #   ./board.sh --experiments "E1 E2 E3"        three to five hours on two cores with bf16
 #   ./board.sh --experiments E4 --seeds "1 2 3"
 #   ./board.sh --plan true                     what would be trained, decoded and compared; nothing is run
-#   ./board.sh --quick true                    all of it with tiny models, minutes: does it work here?
 #   ./board.sh -- --nj 1 ...                   options after -- go to every run.sh
 #
 #   E1  LegoNN against the plain encoder-decoder, German to English; other decodings, and BeamConv
@@ -29,17 +28,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")"
 
 experiments="E1 E2 E3 E4 E5 E6 E9"
 seeds="1 2"
-quick=false
-lm_args= # more of the language model's training
-take_options "experiments seeds expdir results report lego_args plan quick" "$@"
-if [ "${quick}" = true ]; then
-    expdir=exp_quick
-    results=${expdir}/results.json
-    report=${expdir}/RESULTS.md
-    lego_args="--max_epoch 1 --num_iters_per_epoch 4 --scheduler_conf max_steps=4"
-    lm_args="--max_epoch 1 --num_iters_per_epoch 4"
-    remaining+=(--inference_args "--beam_size 1")
-fi
+take_options "experiments seeds expdir results report lego_args plan" "$@"
 first=${seeds%% *}
 
 swap_seeds() { # swap_seeds EXPERIMENT SYSTEM NAME DECODING OPTION ...: each seed's encoder with the next one's decoder
@@ -233,7 +222,7 @@ pieces() {
     local list text=${donor_pairs[5000]}
     list=data/en_token_list/bpe_unigram300_${text}
     recipe E6 pieces --train_pairs "${text}" --nbpe 300 --token_listdir "" --stop_stage 8 --use_lm true \
-        --lm_exp "$(captions_model)" --lm_args "--seed ${first} ${lm_args}"
+        --lm_exp "$(captions_model)" --lm_args "--seed ${first}"
     train E6 "De-En,pieces,${text#1-}" "donor${text#1-}_pieces" conf/tuning/train_donor_pieces.yaml "${first}" \
         --train_pairs "${text}" --token_listdir "${list}"
     local seed
@@ -241,7 +230,7 @@ pieces() {
         listen_for_pieces 750 "${seed}" "${list}" hybrid_pieces
         listen_for_pieces 1250 "${seed}" "${list}" hybrid_pieces pieces
     done
-    listen_for_pieces 2500 "${first}" "${list}" hybrid_pieces pieces
+    listen_for_pieces 2500 "${first}" "${list}" attention_pieces hybrid_pieces pieces
     bridge_from_pieces "${text}" "${list}"
 }
 
@@ -249,15 +238,22 @@ captions_model() { # the language model of the captions that the lent decoder le
     echo "${expdir}/lm${donor_pairs[5000]#1-}_pieces_s${first}"
 }
 
-listen_for_pieces() { # listen_for_pieces CAPTIONS SEED LIST ENCODER ...: own decoders, and the borrowed one; hybrid_pieces first
+# listen_for_pieces CAPTIONS SEED LIST ENCODER ...: own decoders, and the borrowed one. First attention_pieces, if at all, which
+# has no encoder to lend, and hybrid_pieces: all that follows is compared with these.
+listen_for_pieces() {
     local captions=$1 seed=$2 list=$3 tag=spoken$1 baseline data lender encoder name listener
     lender=donor${donor_pairs[5000]#1-}_pieces_s${first}
     data=(--src_modality speech --train_pairs "${spoken_captions[$1]}" --token_listdir "${list}"
         --speed_perturb_factors "0.9 1.0 1.1")
-    baseline=(--compare_with "${expdir}/${tag}_hybrid_pieces_s${seed}/decode_speech_pieces")
+    baseline=()
     for encoder in "${@:4}"; do
         listener=${tag}_${encoder}_s${seed}
-        if [ "${encoder}" = pieces ]; then
+        if [ "${encoder}" = attention_pieces ]; then
+            train E6 "encoder-decoder,pieces,${captions}" "${tag}_${encoder}" conf/tuning/train_speech_attention_pieces.yaml \
+                "${seed}" "${data[@]}" "${plain[@]}"
+            baseline=(--compare_with "${expdir}/${listener}/decode_attention")
+            continue
+        elif [ "${encoder}" = pieces ]; then
             name=ASR-encoder,pieces
             train E6 "English-ASR,pieces,${captions}" "${tag}_pieces" conf/tuning/train_speech_pieces.yaml "${seed}" "${data[@]}" \
                 "${baseline[@]}"
@@ -266,7 +262,8 @@ listen_for_pieces() { # listen_for_pieces CAPTIONS SEED LIST ENCODER ...: own de
         else
             name=hybrid-encoder,pieces
             train E6 "hybrid,pieces,${captions}" "${tag}_hybrid_pieces" conf/tuning/train_speech_hybrid_pieces.yaml "${seed}" \
-                "${data[@]}" "${spelled[@]}"
+                "${data[@]}" "${spelled[@]}" ${baseline[@]+"${baseline[@]}"}
+            baseline=(--compare_with "${expdir}/${listener}/decode_speech_pieces${baseline[1]:+ ${baseline[1]}}")
         fi
         swap E6 "${name}+De-En-decoder,${captions}" "${listener}" "${lender}" "${seed}" "${data[@]}" \
             "${borrowed[@]}" "${baseline[@]}"

@@ -7,6 +7,6 @@ speak() {
     for folder in "$@"; do
         seed=$((seed + 1))
         "${python:-python3}" -m legonn.bin.synthesize --text "${folder}/text.tc.en" --output "${folder}_speech" \
-            --language en --seed "${seed}" --nj "$(nproc)"
+            --language en --seed "${seed}" --nj "${nj:-2}"
     done
 }
