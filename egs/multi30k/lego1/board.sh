@@ -230,7 +230,7 @@ pieces() {
         listen_for_pieces 750 "${seed}" "${list}" hybrid_pieces
         listen_for_pieces 1250 "${seed}" "${list}" hybrid_pieces pieces
     done
-    listen_for_pieces 2500 "${first}" "${list}" attention_pieces hybrid_pieces pieces
+    listen_for_pieces 2500 "${first}" "${list}" hybrid_pieces pieces
     bridge_from_pieces "${text}" "${list}"
 }
 
@@ -238,22 +238,15 @@ captions_model() { # the language model of the captions that the lent decoder le
     echo "${expdir}/lm${donor_pairs[5000]#1-}_pieces_s${first}"
 }
 
-# listen_for_pieces CAPTIONS SEED LIST ENCODER ...: own decoders, and the borrowed one. First attention_pieces, if at all, which
-# has no encoder to lend, and hybrid_pieces: all that follows is compared with these.
-listen_for_pieces() {
+listen_for_pieces() { # listen_for_pieces CAPTIONS SEED LIST ENCODER ...: own decoders, and the borrowed one; hybrid_pieces first
     local captions=$1 seed=$2 list=$3 tag=spoken$1 baseline data lender encoder name listener
     lender=donor${donor_pairs[5000]#1-}_pieces_s${first}
     data=(--src_modality speech --train_pairs "${spoken_captions[$1]}" --token_listdir "${list}"
         --speed_perturb_factors "0.9 1.0 1.1")
-    baseline=()
+    baseline=(--compare_with "${expdir}/${tag}_hybrid_pieces_s${seed}/decode_speech_pieces")
     for encoder in "${@:4}"; do
         listener=${tag}_${encoder}_s${seed}
-        if [ "${encoder}" = attention_pieces ]; then
-            train E6 "encoder-decoder,pieces,${captions}" "${tag}_${encoder}" conf/tuning/train_speech_attention_pieces.yaml \
-                "${seed}" "${data[@]}" "${plain[@]}"
-            baseline=(--compare_with "${expdir}/${listener}/decode_attention")
-            continue
-        elif [ "${encoder}" = pieces ]; then
+        if [ "${encoder}" = pieces ]; then
             name=ASR-encoder,pieces
             train E6 "English-ASR,pieces,${captions}" "${tag}_pieces" conf/tuning/train_speech_pieces.yaml "${seed}" "${data[@]}" \
                 "${baseline[@]}"
@@ -262,8 +255,7 @@ listen_for_pieces() {
         else
             name=hybrid-encoder,pieces
             train E6 "hybrid,pieces,${captions}" "${tag}_hybrid_pieces" conf/tuning/train_speech_hybrid_pieces.yaml "${seed}" \
-                "${data[@]}" "${spelled[@]}" ${baseline[@]+"${baseline[@]}"}
-            baseline=(--compare_with "${expdir}/${listener}/decode_speech_pieces${baseline[1]:+ ${baseline[1]}}")
+                "${data[@]}" "${spelled[@]}"
         fi
         swap E6 "${name}+De-En-decoder,${captions}" "${listener}" "${lender}" "${seed}" "${data[@]}" \
             "${borrowed[@]}" "${baseline[@]}"
