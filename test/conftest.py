@@ -52,12 +52,19 @@ CONFIG = {
 }
 
 
+def pytest_configure() -> None:
+    """One thread, here and in child processes: sums are in the same order wherever a test runs."""
+    os.environ["OMP_NUM_THREADS"] = "1"
+
+
 @pytest.fixture(autouse=True)
-def _gradients_stay_on() -> Iterator[None]:
-    """Told where it happens: a test that leaves autograd off would fail others, far from it."""
+def _torch_stays_as_it_is(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A test that changes its threads, or leaves autograd off, would fail others far from it."""
     import torch
 
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")  # restored afterwards, whoever sets it
     yield
+    torch.set_num_threads(1)
     enabled = torch.is_grad_enabled()
     torch.set_grad_enabled(True)
     assert enabled, "this test leaves torch.is_grad_enabled() false"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import signal
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -130,12 +131,12 @@ def wait(path: Path) -> Part:
 
 
 @pytest.mark.parametrize(
-    ("reader", "message"),
+    ("reader", "seconds", "message"),
     [
-        (crash, "case 0 (seed 0, folder): RuntimeError: boom case"),
-        (differ, "case 0 (seed 0, folder): AssertionError: loaded, and differs from the original"),
-        (spin, "case 0 (seed 0, folder): Timeout: took too long"),
-        (wait, "case 0 (seed 0, folder): Timeout: took too long"),
+        (crash, 60, "RuntimeError: boom case"),
+        (differ, 60, "AssertionError: loaded, and differs from the original"),
+        (spin, 1, "Timeout: took too long"),
+        (wait, 1, "Timeout: took too long"),
     ],
 )
 def test_what_it_looks_for_is_noticed(
@@ -143,6 +144,7 @@ def test_what_it_looks_for_is_noticed(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
     reader: Callable[[Path], Part],
+    seconds: int,
     message: str,
 ) -> None:
     def read(path: Path) -> Part:
@@ -150,5 +152,7 @@ def test_what_it_looks_for_is_noticed(
 
     monkeypatch.setattr("legonn.module.read_module", read)
     monkeypatch.setattr(fuzz, "PATIENCE", 2)
-    assert fuzz.main(["--cases", "4", "--seconds", "1"]) == 1
-    assert message in capsys.readouterr().out
+    handlers = [signal.getsignal(timer) for timer in fuzz.TIMERS]
+    assert fuzz.main(["--cases", "4", "--seconds", str(seconds)]) == 1
+    assert f"case 0 (seed 0, folder): {message}" in capsys.readouterr().out
+    assert [signal.getsignal(timer) for timer in fuzz.TIMERS] == handlers

@@ -59,6 +59,7 @@ SCORE: dict[str, Any] = {
     **{"signature": "nrefs:1", "sentences": 8, "seed": [1, 2]},
 }
 DESCRIPTION, WEIGHTS = "module.yaml", "model.safetensors"
+TIMERS = (signal.SIGALRM, signal.SIGPROF)
 PATIENCE = 60  # by how much a case may wait longer than it works
 KINDS = ("folder", "file", "description", "text", "header")
 
@@ -349,10 +350,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     from legonn.module import read_module
 
     torch.set_num_threads(1)
-    for timer in (signal.SIGALRM, signal.SIGPROF):
-        signal.signal(timer, _too_long)
     counts: collections.Counter[str] = collections.Counter()
-    with tempfile.TemporaryDirectory() as root:
+    with tempfile.TemporaryDirectory() as root, _timers():
         os.environ["LEGONN_CACHE"] = f"{root}/cache"
         originals, work = make_modules(Path(root, "originals")), Path(root, "case")
         digests = [read_module(original).sha256() for original in originals]
@@ -385,6 +384,17 @@ def main(argv: Sequence[str] | None = None) -> int:
     print("\n".join(f"{name}: {count}" for name, count in sorted(counts.items())))
     print(f"memory: {peak - start} MB more than after the first cases")
     return 0
+
+
+@contextlib.contextmanager
+def _timers() -> Iterator[None]:
+    """For `_limit`; afterwards the signals are as they were."""
+    before = {timer: signal.signal(timer, _too_long) for timer in TIMERS}
+    try:
+        yield
+    finally:
+        for timer, handler in before.items():
+            signal.signal(timer, handler)
 
 
 def _limit(seconds: int) -> None:

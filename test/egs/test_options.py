@@ -150,3 +150,14 @@ def test_installed_files_are_whole_copies(tmp_path: Path) -> None:
     shell(f"install_file {tmp_path}/a {tmp_path}/new/b")
     assert (tmp_path / "new/b").read_text() == "text\n"
     assert [path.name for path in (tmp_path / "new").iterdir()] == ["b"]
+
+
+def test_as_many_processes_speak_as_the_recipe_says() -> None:
+    """`nproc` would say how many threads a process has, by OMP_NUM_THREADS: one."""
+    script = f"python=echo\n. {UTILS}/speak.sh\nexport OMP_NUM_THREADS=1\nspeak data/a data/b"
+    jobs = "--seed 1 --nj {0}", "--seed 2 --nj {0}"
+    for given, expected in (("", 2), ("nj=5\n", 5)):
+        lines = shell(given + script).stdout.splitlines()
+        assert [line[line.index("--seed") :] for line in lines] == [
+            job.format(expected) for job in jobs
+        ]

@@ -15,7 +15,7 @@ GET = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
 def test_a_head_that_does_not_come_closes_the_connection(
     echo: Any, serve: Any, said: bytes
 ) -> None:
-    with serve(echo, body_seconds=0.15) as running, running.connect() as silent:
+    with serve(echo, body_seconds=1.0) as running, running.connect() as silent:
         silent.sendall(said)
         received = b""
         while piece := silent.recv(65536):
@@ -37,7 +37,7 @@ def test_one_byte_now_and_then_does_not_help(echo: Any, serve: Any) -> None:
 
 
 def test_waiting_for_an_answer_is_no_silence(echo: Any, serve: Any, until: Any) -> None:
-    with serve(echo, body_seconds=0.1) as running, ThreadPoolExecutor(1) as clients:
+    with serve(echo, body_seconds=1.0) as running, ThreadPoolExecutor(1) as clients:
         echo.gate.clear()
         waiting = clients.submit(running.post, "a")
         with running.connect() as silent:
@@ -47,7 +47,7 @@ def test_waiting_for_an_answer_is_no_silence(echo: Any, serve: Any, until: Any) 
 
 
 def test_several_requests_on_one_connection(echo: Any, serve: Any) -> None:
-    with serve(echo, body_seconds=0.1) as running:
+    with serve(echo, body_seconds=5.0) as running:
         client = http.client.HTTPConnection(running.url.removeprefix("http://"), timeout=20)
         client.connect()
         connection = client.sock
