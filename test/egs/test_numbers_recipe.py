@@ -395,7 +395,9 @@ def test_an_encoders_module_is_the_list_of_its_source(again: Any) -> None:
 def test_a_data_script_is_told_the_number_of_jobs(again: Any) -> None:
     (again.folder / "local/data.sh").write_text("echo jobs: ${nj}; exit 5")
     options = ["--local_data_opts", "another", "--stop_stage", "1", "--nj", "7"]
-    assert "jobs: 7" in again.fail(*GERMAN, *options, script="../../TEMPLATE/lego1/lego.sh", status=5)
+    assert "jobs: 7" in again.fail(
+        *GERMAN, *options, script="../../TEMPLATE/lego1/lego.sh", status=5
+    )
 
 
 def test_a_recipe_without_its_own_data_script_takes_what_is_there(again: Any) -> None:
