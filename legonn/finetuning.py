@@ -216,7 +216,7 @@ def _compare_text(own: Interface, parts: Mapping[str, list[Part]]) -> None:
 
 
 def _adopted(part: Part, key: str, value: Any, given: Any) -> Any:
-    """The part's option; a mapping's keys that only say how to train are the given ones."""
+    """The part's option; a mapping's keys that only say how to train are the given ones, where they are given."""
     if not isinstance(value, Mapping):
         return value
     kept = {k: v for k, v in (given or {}).items() if k in TRAINING_KEYS}
@@ -225,6 +225,14 @@ def _adopted(part: Part, key: str, value: Any, given: Any) -> Any:
             logging.info(
                 "%s: %s of %s is %s, not %s", key, name, part.name, value.get(name), given[name]
             )
+    for name in sorted((value.keys() & TRAINING_KEYS) - kept.keys()):
+        logging.info(
+            "%s: %s=%s stays as %s was trained, no other is given",
+            key,
+            name,
+            value[name],
+            part.name,
+        )
     return {**value, **kept}
 
 

@@ -429,10 +429,19 @@ def _sources_apart(mine: TextCodec | Sound, theirs: TextCodec | Sound) -> str:
 def _refuse_module(folder: Path) -> None:
     from legonn.module import is_module
 
+    _refuse_checkpoint(folder)
     if is_module(folder):
         raise ConfigError(
             f"{folder} is one part of a system: join it to others with `legonn compose`, or decode with "
             f"--encoder and --decoder"
+        )
+
+
+def _refuse_checkpoint(path: Path) -> None:
+    """An experiment's checkpoint is no module: it has weights, and nothing that says of what."""
+    if path.suffix == ".pth" and path.is_file():
+        raise ConfigError(
+            f"{path} is a checkpoint: name it with a colon after its experiment, {path.parent}:{path.name}"
         )
 
 
@@ -505,6 +514,8 @@ def load_part(spec: str | Path, kind: str) -> Part:
     from legonn.hub import is_hub_name, locate
     from legonn.module import is_module, read_module
 
+    if not is_hub_name(spec):
+        _refuse_checkpoint(Path(spec))
     if is_hub_name(spec) or is_module(Path(spec)):
         part = dataclasses.replace(read_module(locate(spec)), name=str(spec))
         if part.kind != kind:

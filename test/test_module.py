@@ -10,6 +10,7 @@ import io
 import json
 import os
 import pickle
+import re
 import resource
 import shutil
 import struct
@@ -235,6 +236,14 @@ def test_a_module_is_told_from_an_experiment(experiment: Path, folder: Path) -> 
         System.load(folder)
     with pytest.raises(ConfigError, match="is a module of kind encoder, and decoder is wanted"):
         System.compose(encoder=folder, decoder=folder)
+
+
+def test_a_checkpoint_is_told_to_be_named_after_its_experiment(experiment: Path) -> None:
+    checkpoint = experiment / "latest.pth"
+    message = f"is a checkpoint: name it with a colon after its experiment, {experiment}:latest.pth"
+    for attempt in (System.load, lambda path: System.compose(encoder=path, decoder=experiment)):
+        with pytest.raises(ConfigError, match=re.escape(message)):
+            attempt(checkpoint)
 
 
 def test_one_file_is_unpacked_once(parts: dict[str, Part], tmp_path: Path, cache: Path) -> None:

@@ -145,6 +145,7 @@ def _about(
         },
         "system": fingerprint([system.config, weights_sha256(weights)]),
         "input": read,
+        **{f"--{name}": getattr(args, name) is not None for name in ("jsonl", "times")},
     }
 
 

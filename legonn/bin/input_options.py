@@ -18,11 +18,26 @@ __all__ = [
 ]
 
 
+class _Inputs(argparse.Action):
+    """Given again, an option adds to what it has named; the default is for where it names nothing."""
+
+    def __call__(
+        self,
+        parser: argparse.ArgumentParser,
+        namespace: argparse.Namespace,
+        values: Any,
+        option_string: str | None = None,
+    ) -> None:
+        before = getattr(namespace, self.dest)
+        setattr(namespace, self.dest, [*([] if before is self.default else before), *values])
+
+
 def add_input_options(group: Any) -> None:
     """Describe what is read."""
     group.add_argument(
         "--input",
         nargs="+",
+        action=_Inputs,
         default=["-"],
         metavar="F",
         help="text; - is standard input. Or audio: files, folders of them, wav.scp or the folder that holds it",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import unicodedata
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -48,11 +49,16 @@ def main(argv: Sequence[str] | None = None) -> int:
     for name in args.modules:
         document, folder = describe(locate(name))
         sides = interfaces(document, folder)
-        print("\n".join(screen(name, document, folder, sides)), end="\n\n")
+        print("\n".join(map(_shown, screen(name, document, folder, sides))), end="\n\n")
         looked.append((name, sides))
     if len(looked) > 1:
-        print("\n".join(fits(looked)))
+        print("\n".join(map(_shown, fits(looked))))
     return 0
+
+
+def _shown(line: str) -> str:
+    """Without what a terminal obeys, or what turns the direction of writing: a stranger wrote it."""
+    return "".join("\ufffd" if unicodedata.category(char)[0] == "C" else char for char in line)
 
 
 def interfaces(document: Mapping[str, Any], folder: Path) -> dict[str, Any]:

@@ -44,6 +44,7 @@ def get_parser() -> argparse.ArgumentParser:
     add(
         "--compare",
         nargs="+",
+        action="extend",
         default=[],
         metavar="[NAME=]F",
         help="hypotheses of baselines: gives --hyp's difference from each, and a paired bootstrap",
@@ -58,7 +59,8 @@ def get_parser() -> argparse.ArgumentParser:
         "--format",
         default="auto",
         choices=("auto", "kaldi", "lines"),
-        help="form of all files (default: %(default)s)",
+        help="form of all files. kaldi: <utt-id> <text>; auto: kaldi for files named text, text.*, and where lines "
+        "begin with ids that hold a digit (default: %(default)s)",
     )
     add("--output", metavar="F", help="write the scores here, as a JSON list")
     add("--results", metavar="F", help="add them to this results file, or replace them there")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Container, Iterable, Iterator, Mapping
 from pathlib import Path
 
@@ -66,13 +67,14 @@ def read_text(path: str | Path, bad: dict[str, str] | None = None) -> dict[str, 
     for number, line in read_lines(path):
         fault = ""
         try:
-            utt_id, _, text = line.decode("utf-8").partition(" ")
+            utt_id, text = _split(line.decode("utf-8"))
         except UnicodeDecodeError as error:
             fault = f"not UTF-8 at byte {error.start + 1}"
-            if bad is None or b" " not in line[: error.start]:
+            begin = line[: error.start].decode("utf-8")
+            utt_id, text = _split(begin)[0], ""
+            if bad is None or utt_id == begin:
                 faults.append(f"{path}:{number}: {fault}")
                 continue
-            utt_id, text = line.partition(b" ")[0].decode("utf-8"), ""
         if not utt_id or utt_id in texts:
             faults.append(f"{path}:{number}: {'id given twice: ' + utt_id if utt_id else 'no id'}")
             continue
@@ -84,8 +86,14 @@ def read_text(path: str | Path, bad: dict[str, str] | None = None) -> dict[str, 
     return texts
 
 
+def _split(line: str) -> tuple[str, str]:
+    """A line's id, and what follows the first blank or tab."""
+    found = re.search("[ \t]", line)
+    return (line, "") if found is None else (line[: found.start()], line[found.end() :])
+
+
 def read_keys(path: str | Path, known: Container[str], source: str) -> list[str]:
-    """Read the ids that begin a file's lines; `source` is what has those that are known.
+    """Read the ids that begin a file's lines, each once; `source` is what has those that are known.
 
     Raises
     ------
@@ -93,15 +101,13 @@ def read_keys(path: str | Path, known: Container[str], source: str) -> list[str]
         If the file can't be read; naming every id that isn't known.
     """
     try:
-        keys = [
-            line.decode("utf-8", errors="replace").partition(" ")[0] for _, line in read_lines(path)
-        ]
+        keys = [_split(line.decode("utf-8", errors="replace"))[0] for _, line in read_lines(path)]
     except OSError as error:
         raise DataError(f"can't read {path}: {error.strerror}") from error
     faults = [f"{path}:{n}: {key}" for n, key in enumerate(keys, 1) if key not in known]
     if faults:
         raise DataError(f"{len(faults)} keys of {path} are not in {source}:", faults)
-    return keys
+    return list(dict.fromkeys(keys))
 
 
 def write_text(path: str | Path, texts: Mapping[str, str]) -> None:

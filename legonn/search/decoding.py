@@ -24,7 +24,7 @@ __all__ = ["decode_batch", "prepare"]
 
 def prepare(chain: Chain, options: DecodingOptions) -> Chain:
     """The chain that `decode_batch` is given: in evaluation mode; on a CPU for
-    precision int8 and bf16 a copy whose linear layers are `legonn.inference_linear`'s.
+    precision int8 and bf16 a copy whose linear layers are `legonn.inference_linear`'s, or the chain itself if they are.
 
     Raises
     ------
@@ -34,7 +34,11 @@ def prepare(chain: Chain, options: DecodingOptions) -> Chain:
     strategy_for(chain, options)
     chain.eval()
     precision = _precision(chain, options)
-    return converted(chain, precision) if precision in CONVERTED else chain
+    return chain if _is_prepared(chain, precision) else converted(chain, precision)
+
+
+def _is_prepared(chain: Chain, precision: str) -> bool:
+    return type(chain.decoder.output) is CONVERTED.get(precision, Linear)
 
 
 def _device(chain: Chain) -> torch.device:
@@ -74,7 +78,7 @@ def decode_batch(
         For each input its hypotheses, the best first.
     """
     precision = _precision(chain, options)
-    if type(chain.decoder.output) is not CONVERTED.get(precision, Linear):
+    if not _is_prepared(chain, precision):
         raise ValueError(f"the chain isn't prepared for precision {options.precision}")
     strategy = strategy_for(chain, options)
     device = _device(chain)

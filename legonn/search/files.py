@@ -229,6 +229,8 @@ def open_whole(path: Path) -> Iterator[IO[str]]:
         path.parent.mkdir(parents=True, exist_ok=True)
         with _open(path) if is_stream(path) else _grown(path) as file:
             yield file
+    except BrokenPipeError:  # of standard output, whose reader has gone
+        raise
     except OSError as error:
         raise LegonnError(f"can't write {path}: {error.strerror or error}") from error
 

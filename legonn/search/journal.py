@@ -77,6 +77,8 @@ class Journal:
                 yield file
                 _sync(file)
             os.replace(temporary, path)
+        except BrokenPipeError:  # of standard output, whose reader has gone
+            raise
         except OSError as error:
             raise LegonnError(f"can't write {path}: {error.strerror or error}") from error
         finally:

@@ -6,8 +6,12 @@ import dataclasses
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from legonn.audio.source import Sound
+from legonn.chain import Chain
+from legonn.search.decoding import prepare
 from legonn.search.options import DecodingOptions
 from legonn.search.translator import Hypothesis, SearchedSystem, Translator
+from legonn.tokenizer import TextCodec
 
 __all__ = ["Ask", "Engine"]
 
@@ -28,6 +32,15 @@ class Ask:
     nbest: int
 
 
+@dataclass(frozen=True)
+class _Prepared:
+    """A system whose weights have been converted once, for all numbers of hypotheses."""
+
+    chain: Chain
+    source: TextCodec | Sound
+    target: TextCodec
+
+
 class Engine:
     """Translates batches.
 
@@ -45,8 +58,9 @@ class Engine:
     """
 
     def __init__(self, system: SearchedSystem, options: DecodingOptions) -> None:
+        prepared = _Prepared(prepare(system.chain, options), system.source, system.target)
         self._make: Callable[[int], Translator] = lambda nbest: Translator(
-            system, dataclasses.replace(options, nbest=nbest)
+            prepared, dataclasses.replace(options, nbest=nbest)
         )
         self._translators = {options.nbest: self._make(options.nbest)}
 

@@ -338,6 +338,7 @@ def test_an_interrupted_decoding_of_audio_goes_on(
     for i in range(20):
         soundfile.write(sounds / f"{i:02d}.wav", sound(0.3 + i / 50, seed=i), RATE)
     (sounds / "05.wav").write_text("none")
+    time = (sounds / "05.wav").stat().st_mtime_ns
     arguments = ["--system", str(ears), "--input", str(sounds), *SHORT, "--batch_size", "1"]
 
     def outputs(name: str) -> list[str]:
@@ -364,6 +365,11 @@ def test_an_interrupted_decoding_of_audio_goes_on(
     soundfile.write(sounds / "05.wav", sound(0.3), RATE)  # mended: its text isn't what is there
     with pytest.raises(ConfigError, match=r"of a run with another input .* to start anew"):
         main(resumed)
+    (sounds / "05.wav").write_text("none")
+    os.utime(sounds / "05.wav", ns=(time, time))
+    assert main(resumed) == 1
+    with pytest.raises(ConfigError, match=r"of a run with another --jsonl \(False, now True\)"):
+        main([*resumed, "--jsonl", str(tmp_path / "all.jsonl")])
 
 
 @pytest.mark.parametrize(

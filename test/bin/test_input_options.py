@@ -47,6 +47,12 @@ def test_what_is_no_text_is_kept_where_that_is_wanted(tmp_path: Path) -> None:
         read_given(args)
 
 
+def test_given_twice_it_names_both() -> None:
+    found = read_given(parsed("--input", "a.wav", "--input", "b.wav", "c.wav"))
+    assert isinstance(found, dict) and list(found) == ["a", "b", "c"]
+    assert parsed().input == ["-"]
+
+
 def test_recordings_come_by_their_ids(tmp_path: Path) -> None:
     found = read_given(parsed("--input", "x/b.wav", "a.flac"))
     assert isinstance(found, dict)

@@ -83,6 +83,17 @@ def test_synthetic_speech_is_called_so(
     assert second.endswith("wer 3.30 [3.00, 4.00] on spoken")
 
 
+def test_a_stranger_moves_no_cursor_and_turns_no_line(
+    modules: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = Path(shutil.copytree(modules / "lego_decoder", tmp_path / "m"))
+    reseal(folder, r"^  date: .*$", '  date: "a\\\\e]0;title\\\\a\\\\u202Eb"')
+    assert main([str(folder)]) == 0
+    printed = capsys.readouterr().out
+    assert "a\ufffd]0;title\ufffd\ufffdb" in printed
+    assert not set("\x1b\x07\u202e") & set(printed)
+
+
 def test_no_module_is_an_error(
     experiment: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -6,7 +6,15 @@ from pathlib import Path
 
 import pytest
 
-from legonn.data.folder import c_sorted, clean, numbered_ids, read_lines, read_text, write_text
+from legonn.data.folder import (
+    c_sorted,
+    clean,
+    numbered_ids,
+    read_keys,
+    read_lines,
+    read_text,
+    write_text,
+)
 from legonn.errors import DataError
 
 
@@ -43,6 +51,15 @@ def test_a_written_file_reads_back_sorted(tmp_path: Path) -> None:
     write_text(tmp_path / "text", {"b": "zwei", "a": "eins  und"})
     assert (tmp_path / "text").read_text(encoding="utf-8") == "a eins  und\nb zwei\n"
     assert read_text(tmp_path / "text") == {"a": "eins  und", "b": "zwei"}
+
+
+def test_an_id_ends_at_a_blank_or_a_tab(tmp_path: Path) -> None:
+    file = tmp_path / "text"
+    file.write_text("a\teins zwei\nb drei\tvier\nc\t\n")
+    texts = read_text(file)
+    assert texts == {"a": "eins zwei", "b": "drei\tvier", "c": ""}
+    file.write_text("b\tx\na y\nb\tz\n")
+    assert read_keys(file, texts, "text") == ["b", "a"]
 
 
 def test_lines_whose_text_is_bad_can_be_kept(tmp_path: Path) -> None:

@@ -37,6 +37,16 @@ def test_kaldi_files_are_paired_by_id_in_the_references_order(tmp_path: Path) ->
     assert pairs.ids == ("utt-1", "utt-2", "utt-3")
 
 
+def test_files_that_are_named_as_kaldis_are_kaldis(tmp_path: Path) -> None:
+    """As what decoding a.wav and b.flac gives: their ids hold no digit."""
+    ref, hyp = tmp_path / "text.tc.en", tmp_path / "text"
+    ref.write_text("a A man.\nb Two dogs.\n")
+    hyp.write_text("b Two cats.\na A man.\n")
+    pairs = read_pairs(ref=ref, hyps=[hyp])
+    assert (pairs.format, pairs.ids) == ("kaldi", ("a", "b"))
+    assert pairs.systems == (("A man.", "Two cats."),)
+
+
 def test_plain_lines_are_paired_by_number(tmp_path: Path) -> None:
     files = write(tmp_path, ref="A man.\nTwo dogs.\n", hyp="\nTwo cats.")
     pairs = read_pairs(ref=files["ref"], hyps=[files["hyp"]])

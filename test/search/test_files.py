@@ -18,6 +18,7 @@ from legonn.search.files import (
     read_input,
     stream_lines,
 )
+from legonn.search.journal import open_journal
 
 
 def hypothesis(text: str, score: float = -0.5) -> Hypothesis:
@@ -155,6 +156,18 @@ def test_a_failure_leaves_what_stood_there(tmp_path: Path, ids: bool) -> None:
         raise KeyboardInterrupt
     assert path.read_text() == "before\n"
     assert list(path.parent.iterdir()) == [path]
+
+
+def test_a_reader_that_has_gone_is_no_fault_of_the_file(tmp_path: Path) -> None:
+    with (
+        pytest.raises(BrokenPipeError),
+        open_journal(str(tmp_path / "out"), {}, folder=False, resume=False) as journal,
+        journal.open(tmp_path / "all.jsonl"),
+    ):
+        raise BrokenPipeError
+    with pytest.raises(BrokenPipeError), open_whole(tmp_path / "out"):
+        raise BrokenPipeError
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_file_where_a_folder_is_needed_and_the_reverse(tmp_path: Path) -> None:

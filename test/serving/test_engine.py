@@ -41,3 +41,11 @@ def test_those_that_want_as_many_are_searched_together(system: System) -> None:
         engine._translators[nbest] = Noting(system, options)
     engine([Ask("unu", 2), Ask("doi", 1), Ask("trei", 2)])
     assert searched == [(2, ["unu", "trei"]), (1, ["doi"])]
+
+
+def test_the_weights_are_converted_once(system: System) -> None:
+    engine = Engine(system, DecodingOptions(beam_size=3, precision="int8"))
+    engine([Ask("unu", nbest) for nbest in (1, 2, 3)])
+    chains = [translator.chain for translator in engine._translators.values()]
+    assert len(chains) == 3 and all(chain is chains[0] for chain in chains)
+    assert chains[0] is not system.chain
