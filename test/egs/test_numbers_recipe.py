@@ -168,10 +168,12 @@ def test_the_number_of_jobs_leaves_no_trace(again: Any, tiny_options: list[str])
     before = [path.read_bytes() for path in exact]
     scores = read_text(decoded / "score")
     shutil.rmtree(stats)
-    shutil.rmtree(decoded)
+    assert (decoded / "logdir/output.2").exists()
     again.run(*tiny_options, "--stage", "10", "--nj", "3", "--inference_nj", "1")
     assert len(exact) == 12
     assert [path.read_bytes() for path in exact] == before
+    assert [path.name for path in (decoded / "logdir").glob("output.*")] == ["output.1"]
+    assert [path.name for path in (decoded / "logdir").glob("*.log")] == ["decode.1.log"]
     after = read_text(decoded / "score")
     assert {key: float(score) for key, score in after.items()} == pytest.approx(
         {key: float(score) for key, score in scores.items()}, abs=1e-4
@@ -278,6 +280,10 @@ def lego(*more: str) -> list[str]:
         (lego("--launcher", "mpi"), "--launcher mpi: give espnet or torchrun"),
         (lego("--num_procs", "2"), "--num_procs 2: add --launcher torchrun"),
         (
+            lego("--launcher", "torchrun", "--num_nodes", "2"),
+            "--num_nodes 2: several nodes are for --launcher espnet",
+        ),
+        (
             lego("--pretrained_lm", "hf:a/b"),
             "--pretrained_lm hf:a/b: give the folder of a language",
         ),
@@ -376,6 +382,15 @@ GERMAN = (
     "--train_set train_de_en --valid_set val_de_en --test_sets test_de_en --src_lang de --tgt_lang en "
     "--bpemode bpe --lego_config conf/tiny.yaml --num_threads 1"
 ).split()
+
+
+def test_statistics_of_other_data_are_not_trained_with(again: Any) -> None:
+    text = again.folder / "dump/raw/train_de_en/text.tc.en"
+    lines = text.read_text().splitlines(keepends=True)
+    text.write_text("".join(lines[:-1]))
+    stages = ["--stage", "11", "--stop_stage", "11", "--lego_exp", "exp/fewer"]
+    printed = again.fail(*GERMAN, *stages, script="../../TEMPLATE/lego1/lego.sh")
+    assert "has no statistics of these training and validation sets: run stage 10" in printed
 
 
 def test_an_encoders_module_is_the_list_of_its_source(again: Any) -> None:

@@ -161,3 +161,24 @@ def test_as_many_processes_speak_as_the_recipe_says() -> None:
         assert [line[line.index("--seed") :] for line in lines] == [
             job.format(expected) for job in jobs
         ]
+
+
+def test_a_modules_scores_are_no_part_of_what_it_is(tmp_path: Path) -> None:
+    """Or each new score of a system would be another parent for what was trained from its module."""
+    path = tmp_path / "module.yaml"
+    found = []
+    for change in (("", ""), ("bleu", "wer"), ("name: x", "name: y")):
+        text = "# seal {0}\nname: x\nscores:\n- metric: bleu\n  score: 3\n- metric: bleu\ntarget:\n  case: tc\n"
+        path.write_text(text.format(change).replace(*change))
+        found.append(shell(f". {UTILS}/stages_decode.sh\ncheckpoint_sums {tmp_path}").stdout)
+    assert found[0] == found[1] != found[2]
+    kept = shell(f". {UTILS}/stages_decode.sh\nwhat_it_is <{path}").stdout
+    assert kept == "name: y\ntarget:\n  case: tc\n"
+
+
+def test_earlier_logs_of_a_training_are_kept(tmp_path: Path) -> None:
+    for run in range(3):
+        shell(f". {UTILS}/stages_train.sh\nset_log_aside {tmp_path}")
+        (tmp_path / "train.log").write_text(f"run {run}\n")
+    found = {path.name: path.read_text() for path in tmp_path.iterdir()}
+    assert found == {"train.1.log": "run 0\n", "train.2.log": "run 1\n", "train.log": "run 2\n"}

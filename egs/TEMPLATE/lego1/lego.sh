@@ -121,7 +121,7 @@ General
   --num_threads N            threads of a training process on a CPU (2)
   --launcher espnet|torchrun    who starts the processes of training (espnet: espnet2.bin.launch)
   --num_procs N              torchrun on a CPU: processes that share each batch (1)
-  --torchrun_args "..."      e.g. "--nnodes 2 --rdzv_backend c10d --rdzv_endpoint HOST:29500"
+  --torchrun_args "..."      e.g. "--rdzv_endpoint localhost:29501"
   --nj N --inference_nj N    jobs side by side: in stages 1 to 3 of speech, and 10; in stage 12 (2, 2)
   --python CMD               the interpreter (python3)
   --expdir D --dumpdir D     experiments, prepared data (exp, dump)
@@ -131,13 +131,13 @@ Data
   --train_set S --valid_set S --test_sets "S ..."    folders under data/
   --src_lang L --tgt_lang L --src_case C --tgt_case C    of text.<case>.<lang> (case: tc)
   --tgt_punctuation true|false    whether the target's text has punctuation, for the modules' contract (true)
-  --min_text_length N --max_text_length N    training and validation pairs outside are dropped, in
-                             characters (1, 1000); test sets never are
+  --min_text_length N --max_text_length N    training and validation pairs outside are left out of
+                             training, in characters (1, 1000), and never of --test_sets
 Speech
   --fs R                     sample rate, hertz or 16k; other recordings are resampled (16k)
   --speed_perturb_factors "0.9 1.0 1.1"    copies of the training set, slower and faster (none)
-  --min_wav_duration S --max_wav_duration S    training and validation recordings outside are dropped;
-                             stage 12 cuts longer ones of test sets at their pauses (0.1, 30 s)
+  --min_wav_duration S --max_wav_duration S    training and validation recordings outside are left
+                             out of training; stage 12 cuts longer ones at their pauses (0.1, 30 s)
   --audio_format flac|wav|opus    of recordings that are written anew (flac); what is one file an
                              utterance, one channel, at this rate already is only referred to
   --allow_pipes true|false   run the commands that wav.scp holds (false)
@@ -207,6 +207,8 @@ case "${launcher}" in
     torchrun) ;;
     *) die "--launcher ${launcher}: give espnet or torchrun" ;;
 esac
+[ "${launcher}" != torchrun ] || [ "${num_nodes}" -le 1 ] ||
+    die "--num_nodes ${num_nodes}: several nodes are for --launcher espnet, with Slurm"
 [ "${inference_nj}" -gt 0 ] && [ "${nj}" -gt 0 ] || die "--nj and --inference_nj: give at least 1"
 
 export python nj # for local/data.sh
@@ -326,7 +328,7 @@ for part in encoder bridge decoder; do
     [ -n "${!pretrained}" ] || continue
     parts+=("${!pretrained}")
     origin+=_$(part_name "${!pretrained}")
-    task_options+=("--${pretrained}" "$(with_model "${!pretrained}")")
+    task_options+=("--${pretrained}" "${!pretrained}")
     system_options+=("--${part}" "$(with_model "${!pretrained}")")
 done
 # shellcheck disable=SC2206

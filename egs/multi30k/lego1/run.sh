@@ -25,7 +25,9 @@ train_pairs=0 # of the 29,000: the first N, or lines M-N; 0: all
 nbpe=2000
 lego_config=
 lego_tag=
-take_options "src_modality src_lang tgt_lang train_pairs nbpe lego_config lego_tag" "$@"
+python=python3
+take_options "src_modality src_lang tgt_lang train_pairs nbpe lego_config lego_tag python" "$@"
+[ "${python}" = python3 ] || remaining=(--python "${python}" ${remaining[@]+"${remaining[@]}"})
 
 spoken=false
 decoding=conf/decode.yaml
@@ -47,7 +49,8 @@ fi
 
 . ../../TEMPLATE/lego1/path.sh
 # A plain encoder-decoder has no interface, whose CTC conf/decode.yaml asks for.
-if "${python:-python3}" ../../TEMPLATE/lego1/utils/settings.py "${lego_config}" | grep -qx 'system: "attention"'; then
+settings=$("${python}" ../../TEMPLATE/lego1/utils/settings.py "${lego_config}")
+if grep -qx 'system: "attention"' <<<"${settings}"; then
     decoding=conf/decode_attention.yaml
 fi
 

@@ -28,8 +28,10 @@ expdir=exp
 results=           # the file that scores are noted in; results.json in expdir unless given
 stage=1
 stop_stage=15
+python=python3
 take_options "train_pairs low_pairs spoken_pairs heldout_pairs largest nbpe src_nbpe lego_config low_lego_config
-    speech_lego_config speed_perturb_factors inference_config expdir results stage stop_stage" "$@"
+    speech_lego_config speed_perturb_factors inference_config expdir results stage stop_stage python" "$@"
+[ "${python}" = python3 ] || remaining=(--python "${python}" ${remaining[@]+"${remaining[@]}"})
 
 if [[ " ${remaining[*]-} " =~ \ --(use|pretrained)[_-]lm[\ =] ]]; then
     echo "$0: error: the table compares systems without a language model: call ${template}/lego.sh for one that has it" >&2
@@ -98,7 +100,7 @@ spoken=()
     "ASR encoder + De-En decoder=${expdir}/compose_asr_en_de_en/${decoding}/test_en_speech/score.json"
 )
 echo
-"${template}/utils/table.py" --metric "${metrics}" \
+"${python}" "${template}/utils/table.py" --metric "${metrics}" \
     "De-En=${de_en}/${decoding}/test_de_en/score.json" \
     "Ro-En alone=${ro_en}/${decoding}/test_ro_en/score.json" \
     "Ro encoder + De-En decoder=${expdir}/compose_ro_en_de_en/${decoding}/test_ro_en/score.json" \

@@ -76,7 +76,11 @@ sound_key() { # sound_key FOLDER: what a preparation of its recordings depends o
 prepared_sums() { # prepared_sums SET ...: of speech, what stages 2 to 4 did; wav.scp has only paths
     local set
     hears || return 0
-    for set in "$@"; do sums "${raw}/${set}/.done" "${raw}/${set}/utt2num_samples"; done
+    for set in "$@"; do prepared_in "${raw}/${set}"; done
+}
+
+prepared_in() { # prepared_in FOLDER
+    sums "$1/.done" "$1/utt2num_samples"
 }
 
 stage_speeds() {
@@ -88,7 +92,7 @@ stage_speeds() {
 }
 
 # ---- Stages 3 and 4: format, filter --------------------------------------------------------------
-raw_folder() { # raw_folder SET: where stage 3 puts it; training sets are filtered from raw/org
+raw_folder() { # raw_folder SET: where stage 3 puts it, and whence it is decoded; training is filtered from raw/org
     case " ${train_set} ${valid_set} " in
         *" $1 "*) echo "${raw}/org/$1" ;;
         *) echo "${raw}/$1" ;;

@@ -21,6 +21,10 @@ with_model() { # with_model M: of an experiment, with --inference_model where no
     esac
 }
 
+what_it_is() { # a module's description, which holds its files' hashes, without its seal and scores
+    awk 'NR > 1 && /^[^ -]/ { left_out = /^scores:/ } NR > 1 && !left_out'
+}
+
 checkpoint_sums() { # checkpoint_sums M: what a decoding, or a training from it, depends on
     local folder=${1%%:*}
     if [[ "$1" == hf:* ]]; then # a branch may have moved
@@ -28,7 +32,7 @@ checkpoint_sums() { # checkpoint_sums M: what a decoding, or a training from it,
     elif [ -f "$1" ]; then
         sums "$1"
     elif is_module "$1"; then
-        sums "$1/module.yaml" # holds the hashes of the others
+        echo "$(what_it_is <"$1/module.yaml" | sha256sum | cut -d ' ' -f 1)  $1/module.yaml"
     elif [ "${folder}" != "$1" ]; then
         need "${folder}/config.yaml" "it is no experiment and no module; run stage 11, or mend the name"
         need "${folder}/${1#*:}" "no such checkpoint in ${folder}"
@@ -41,19 +45,25 @@ checkpoint_sums() { # checkpoint_sums M: what a decoding, or a training from it,
 }
 
 decode_set() { # decode_set SET KEY
-    local folder=${decode_exp}/${inference_tag}/$1 input=${raw}/$1/${src_file} jobs job name files
+    local folder=${decode_exp}/${inference_tag}/$1 input jobs job name files stale
     local form=(--input_format kaldi)
     ! hears || form=(--max_seconds "$(at_least 4 "${max_wav_duration}")")
     local logdir=${folder}/logdir
+    input=$(raw_folder "$1")/${src_file}
     jobs=$(at_most "${inference_nj}" "${input}")
     rm -f "${folder}"/{text,token,score,score.json,.decode_seconds}
     mkdir -p "${logdir}"
     printf '%s\n' "jobs=${jobs}" "$2" >"${logdir}/.key"
     split_keys "${input}" "${jobs}" "${logdir}/keys"
+    for stale in "${logdir}"/output.* "${logdir}"/decode.*.log; do # of a run with more jobs
+        job=${stale##*/}
+        job=${job#*.}
+        [[ "${job%.log}" =~ ^[0-9]+$ ]] && [ "${job%.log}" -gt "${jobs}" ] && rm -rf "${stale}"
+    done
     # shellcheck disable=SC2086
     with_progress lines "${logdir}/output.*/1best_recog/text*" "$(wc -l <"${input}")" \
         "stage 12, $1" lines \
-        ${decode_cmd} --gpu "${ngpu}" JOB=1:"${jobs}" "${logdir}/decode.JOB.log" \
+        ${decode_cmd} --gpu "$((ngpu > 0 ? 1 : 0))" JOB=1:"${jobs}" "${logdir}/decode.JOB.log" \
         "${utils}/once.py" "${logdir}/output.JOB" "${logdir}/.key" \
         "${python}" -m legonn.bin.decode "${system_options[@]}" \
         --input "${input}" "${form[@]}" --key_file "${logdir}/keys.JOB.scp" \
@@ -84,11 +94,11 @@ stage_decode() {
         key+=$'\n'$(checkpoint_sums "${part}")
     done
     for set in ${test_sets}; do
-        need "${raw}/${set}/${src_file}" "run stages 1 to 4"
+        need "$(raw_folder "${set}")/${src_file}" "run stages 1 to 3"
         log "decoding ${set} -> ${decode_exp}/${inference_tag}/${set}"
         inputs=$(
-            sums "${raw}/${set}/${src_file}"
-            prepared_sums "${set}"
+            sums "$(raw_folder "${set}")/${src_file}"
+            ! hears || prepared_in "$(raw_folder "${set}")"
         )
         once "${decode_exp}/${inference_tag}/${set}/.done" "${key}"$'\n'"${inputs}" \
             decode_set "${set}" "${key}"$'\n'"${inputs}"
@@ -96,7 +106,7 @@ stage_decode() {
 }
 
 speakers() { # speakers SET: how many are known
-    cut -d ' ' -f 2- "${raw}/$1/utt2spk" 2>/dev/null | LC_ALL=C sort -u | wc -l
+    cut -d ' ' -f 2- "$(raw_folder "$1")/utt2spk" 2>/dev/null | LC_ALL=C sort -u | wc -l
 }
 
 baselines() { # baselines SET: --compare_with as NAME=FILE lines for legonn.bin.score
@@ -128,12 +138,12 @@ stage_score() {
         fi
         if hears && [ "${src_lang}" = "${tgt_lang}" ]; then
             more+=(--metric "wer,cer" --alignments "${folder}/alignments.txt")
-            [ "$(speakers "${set}")" -lt 2 ] || more+=(--utt2spk "${raw}/${set}/utt2spk")
+            [ "$(speakers "${set}")" -lt 2 ] || more+=(--utt2spk "$(raw_folder "${set}")/utt2spk")
         fi
         ! hears || [ ! -f "data/${set}/synthesis.yaml" ] || more+=(--synthetic)
         [ ! -f "data/${set}/utt2group" ] || more+=(--utt2group "data/${set}/utt2group")
         # shellcheck disable=SC2086
-        "${python}" -m legonn.bin.score --format kaldi --hyp "${folder}/text" --ref "${raw}/${set}/${tgt_file}" \
+        "${python}" -m legonn.bin.score --format kaldi --hyp "${folder}/text" --ref "$(raw_folder "${set}")/${tgt_file}" \
             --output "${folder}/score.json" "${more[@]}" ${facts} ${score_args}
     done
 }

@@ -18,9 +18,13 @@ need_lm_data() {
     need "${tgt_list}/tokens.txt" "run stage 5"
 }
 
-lm_key() { # what statistics and training depend on
+lm_key() { # what training depends on; the lengths only on the sums
     printf 'lm_args=%s\n' "${lm_args}"
     settings "${lm_config}"
+    lm_sums
+}
+
+lm_sums() {
     sums "${lm_train_text}" "${lm_dev_text}" "${tgt_list}/tokens.txt" "${tgt_list}/bpe.model"
 }
 
@@ -39,7 +43,7 @@ collect_lm_stats() {
 
 stage_lm_stats() {
     need_lm_data
-    once "${lm_stats_dir}/.done" "$(lm_key)" collect_lm_stats
+    once "${lm_stats_dir}/.done" "$(lm_sums)" collect_lm_stats
 }
 
 # ---- Stage 7: training ---------------------------------------------------------------------------
@@ -48,7 +52,7 @@ train_lm() {
     mapfile -t task < <(lm_task --collect_stats false --resume true --output_dir "${lm_exp}" \
         --train_shape_file "${lm_stats_dir}/train/text_shape.bpe" \
         --valid_shape_file "${lm_stats_dir}/valid/text_shape.bpe")
-    rm -f "${lm_exp}/train.log"
+    set_log_aside "${lm_exp}"
     OMP_NUM_THREADS=${num_threads} with_progress epochs "${lm_exp}/train.log" 0 "stage 7" epochs \
         launch "${lm_exp}" -m legonn.bin.train_lm "${task[@]}" 2>"${lm_exp}/launch.log" ||
         training_failed "${lm_exp}"
@@ -58,8 +62,8 @@ stage_lm_train() {
     local key
     need_lm_data
     key=$(lm_key)
-    stamp_is "${lm_stats_dir}/.done" "${key}" ||
-        die "${lm_stats_dir} has no lengths of this text, or was made with other settings: run stage 6"
+    stamp_is "${lm_stats_dir}/.done" "$(lm_sums)" ||
+        die "${lm_stats_dir} has no lengths of this text: run stage 6"
     mkdir -p "${lm_exp}"
     begin_training "${lm_exp}" "${key}" --lm_tag
     once "${lm_exp}/.done" "${key}" train_lm

@@ -81,18 +81,20 @@ feature_settings() { # of a speech encoder: what its statistics depend on, one a
     grep -oE "${names}=[^ ]*" <<<"${lego_args}" || true
 }
 
+stats_key() { # what statistics depend on
+    sums "${training_texts[@]}" "${list_files[@]}" | cut -d ' ' -f 1
+    prepared_sums "${train_set}" "${valid_set}"
+    feature_settings
+}
+
 stage_stats() {
     local key ratio=()
     need_training_data
-    key=$(
-        sums "${training_texts[@]}" "${list_files[@]}" | cut -d ' ' -f 1
-        prepared_sums "${train_set}" "${valid_set}"
-        feature_settings
-    )
+    key=$(stats_key)
     once "${lego_stats_dir}/.done" "${key}" collect_stats "${key}"
     # Each time: the length ratio is the config's, the statistics may be another experiment's.
     if [ -n "${pretrained_encoder}" ]; then # whose own counts
-        ratio=(--pretrained_encoder "$(with_model "${pretrained_encoder}")")
+        ratio=(--pretrained_encoder "${pretrained_encoder}")
     elif [[ ${lego_args} =~ length_ratio[=\ ]*([0-9.]+) ]]; then
         ratio=(--length_ratio "${BASH_REMATCH[1]}")
     fi
@@ -130,11 +132,18 @@ write_rerun_script() { # the command that trains this experiment, in its own fol
     mv -f "${script}.tmp.$$" "${script}"
 }
 
+set_log_aside() { # set_log_aside FOLDER: an earlier run's, as train.N.log, for its warnings would be taken for this one's
+    local n=1
+    [ -f "$1/train.log" ] || return 0
+    while [ -e "$1/train.${n}.log" ]; do n=$((n + 1)); done
+    mv "$1/train.log" "$1/train.${n}.log"
+}
+
 launch() { # launch FOLDER COMMAND ...: as espnet2.bin.launch or torchrun does; the logs go there
     local backend=gloo processes=${num_procs} folder=$1
     shift
     if [ "${launcher}" = espnet ]; then
-        "${python}" -m espnet2.bin.launch --cmd "${cuda_cmd}" --log "${folder}/train.log" \
+        "${python}" -m espnet2.bin.launch --cmd "${cuda_cmd} --num_threads ${num_threads}" --log "${folder}/train.log" \
             --ngpu "${ngpu}" --num_nodes "${num_nodes}" \
             --init_file_prefix "${folder}/.dist_init_" --multiprocessing_distributed true -- \
             "${python}" "$@"
@@ -145,7 +154,7 @@ launch() { # launch FOLDER COMMAND ...: as espnet2.bin.launch or torchrun does; 
         processes=${ngpu}
     fi
     # shellcheck disable=SC2086
-    ${cuda_cmd} --gpu "${ngpu}" "${folder}/train.log" \
+    ${cuda_cmd} --gpu "${ngpu}" --num_threads "$((num_threads * processes))" "${folder}/train.log" \
         "${python}" -m torch.distributed.run --nproc_per_node "${processes}" ${torchrun_args} \
         "$@" --ngpu "$((ngpu > 0 ? 1 : 0))" --multiprocessing_distributed false \
         --dist_backend "${backend}"
@@ -156,7 +165,7 @@ train() {
     ! hears || src_shape=speech_shape
     [ ! -f "${lego_stats_dir}/train/feats_stats.npz" ] ||
         statistics=(--feats_stats "${lego_stats_dir}/train/feats_stats.npz")
-    rm -f "${lego_exp}/train.log" # an earlier run's, whose warnings would be taken for this one's
+    set_log_aside "${lego_exp}"
     # shellcheck disable=SC2086
     # Large pages (glibc 2.35 and newer; others ignore it) make training on a CPU some hundredths faster.
     OMP_NUM_THREADS=${num_threads} GLIBC_TUNABLES=${GLIBC_TUNABLES:-glibc.malloc.hugetlb=1} \
@@ -182,7 +191,8 @@ training_failed() { # training_failed FOLDER
 stage_train() {
     local key part given
     need_training_data
-    need "${lego_stats_dir}/.done" "run stage 10"
+    stamp_is "${lego_stats_dir}/.done" "$(stats_key)" ||
+        die "${lego_stats_dir} has no statistics of these training and validation sets: run stage 10"
     read -rd '' -a given <<<"${lego_args}" || true # one blank is as good as two, or a new line
     key="lego_args=${given[*]-}"$'\n'$(settings "${lego_config}")$'\n'
     key+=$(
@@ -190,8 +200,9 @@ stage_train() {
         prepared_sums "${train_set}" "${valid_set}"
     )
     [ -z "${freeze}" ] || key+=$'\n'"freeze=${freeze}"
+    [ "${tgt_punctuation}" = true ] || key+=$'\n'"tgt_punctuation=${tgt_punctuation}"
     for part in ${parts[@]+"${parts[@]}"}; do
-        key+=$'\n'$(checkpoint_sums "$(with_model "${part}")")
+        key+=$'\n'$(checkpoint_sums "${part}")
     done
     mkdir -p "${lego_exp}"
     begin_training "${lego_exp}" "${key}" --lego_tag
