@@ -8,7 +8,6 @@ from dataclasses import dataclass
 
 from legonn.audio.source import Sound
 from legonn.chain import Chain
-from legonn.search.decoding import prepare
 from legonn.search.options import DecodingOptions
 from legonn.search.translator import Hypothesis, SearchedSystem, Translator
 from legonn.tokenizer import TextCodec
@@ -58,11 +57,12 @@ class Engine:
     """
 
     def __init__(self, system: SearchedSystem, options: DecodingOptions) -> None:
-        prepared = _Prepared(prepare(system.chain, options), system.source, system.target)
+        first = Translator(system, options)
+        prepared = _Prepared(first.chain, system.source, system.target)
         self._make: Callable[[int], Translator] = lambda nbest: Translator(
             prepared, dataclasses.replace(options, nbest=nbest)
         )
-        self._translators = {options.nbest: self._make(options.nbest)}
+        self._translators = {options.nbest: first}
 
     def __call__(self, asks: Sequence[Ask]) -> list[list[Hypothesis]]:
         """The hypotheses of each, the best first; those that want as many are searched together."""

@@ -146,7 +146,9 @@ def test_recordings_are_written_in_their_order_with_times_and_faults(
             progress=Progress(3, unit="recording", stream=log),
         )
     assert tally == Tally(total=3, bad=1, cut=1, seconds=10.0)
-    assert log.getvalue() == f"legonn decode: warning: {tmp_path}/a.wav: no such file\n"
+    assert (
+        log.getvalue() == f"legonn decode: warning: {tmp_path}/a.wav: no such file; mend its path\n"
+    )
     c, a, b = capsys.readouterr().out.splitlines()
     assert (c, a) == ("c 4000", "a ")
     first, second = map(int, b.removeprefix("b ").split())

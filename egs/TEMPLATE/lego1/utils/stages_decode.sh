@@ -56,9 +56,9 @@ decode_set() { # decode_set SET KEY
     printf '%s\n' "jobs=${jobs}" "$2" >"${logdir}/.key"
     split_keys "${input}" "${jobs}" "${logdir}/keys"
     for stale in "${logdir}"/output.* "${logdir}"/decode.*.log; do # of a run with more jobs
-        job=${stale##*/}
-        job=${job#*.}
-        [[ "${job%.log}" =~ ^[0-9]+$ ]] && [ "${job%.log}" -gt "${jobs}" ] && rm -rf "${stale}"
+        job=${stale#"${logdir}"/*.}
+        job=${job%.log}
+        if [[ "${job}" =~ ^[0-9]+$ ]] && [ "${job}" -gt "${jobs}" ]; then rm -rf "${stale}"; fi
     done
     # shellcheck disable=SC2086
     with_progress lines "${logdir}/output.*/1best_recog/text*" "$(wc -l <"${input}")" \
