@@ -170,6 +170,10 @@ def _begin(output: Path, manner: Manner) -> None:
     page = yaml.safe_dump({k: list(v) if isinstance(v, tuple) else v for k, v in noted.items()})
     record = output / RECORD
     if not record.exists():
+        if (output / "wav").exists() or (output / "wav.scp").exists():
+            raise ConfigError(
+                f"{output} has recordings that legonn synthesize didn't make: name another folder"
+            )
         write_atomic(record, page)
     elif record.read_text(encoding="utf-8") != page:
         raise ConfigError(

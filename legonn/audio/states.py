@@ -21,7 +21,8 @@ def recording_states(utterances: Iterable[Utterance]) -> str:
     for path in sorted({one.path for one in utterances if one.path is not None}):
         if os.path.isfile(path):  # False where it can't be looked at, too
             found = path.stat()
-            state.update(f"{path} {found.st_size} {found.st_mtime_ns}\n".encode())
+            said = f"{path} {found.st_size} {found.st_mtime_ns}\n"
+            state.update(said.encode("utf-8", "surrogateescape"))  # names in whatever encoding
     return state.hexdigest()
 
 

@@ -79,6 +79,15 @@ def test_another_manner_in_the_same_folder_is_refused(text: Path, tmp_path: Path
         synthesize_corpus(text, tmp_path / "out", Manner(seed=2))
 
 
+def test_recordings_of_others_are_left_alone(text: Path, tmp_path: Path) -> None:
+    theirs = tmp_path / "wav/someone/a.wav"
+    theirs.parent.mkdir(parents=True)
+    theirs.write_text("kept")
+    with pytest.raises(ConfigError, match="didn't make: name another folder"):
+        synthesize_corpus(text, tmp_path, Manner())
+    assert theirs.read_text() == "kept"
+
+
 def test_another_language_is_refused_before_the_folder_is_begun(text: Path, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="es"):
         synthesize_corpus(text, tmp_path / "out", Manner(language="es"))

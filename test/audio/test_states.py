@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from legonn.audio.recordings import list_utterances
+from legonn.audio.recordings import Utterance, list_utterances
 from legonn.audio.states import recording_states
 
 
@@ -50,3 +50,11 @@ def test_what_cannot_be_looked_at_is_told_elsewhere(folder: Path) -> None:
     with (folder / "wav.scp").open("a") as file:
         file.write(f"d {'x' * 300}.wav\n")
     assert printed(folder) == before
+
+
+def test_names_in_whatever_encoding_are_noticed(tmp_path: Path) -> None:
+    path = os.fsdecode(os.fsencode(tmp_path) + b"/\xff.wav")
+    Path(path).write_bytes(b"sound")
+    before = recording_states([Utterance("a", path, "here")])
+    Path(path).write_bytes(b"another sound")
+    assert recording_states([Utterance("a", path, "here")]) != before

@@ -39,5 +39,11 @@ def test_epochs_of_all_logs_count_once(tmp_path: Path) -> None:
     }
 
 
+def test_the_size_is_the_latest_runs(tmp_path: Path) -> None:
+    for name, size in (("train.1.log", 1), ("train.2.log", 2), ("train.log", 3)):
+        (tmp_path / name).write_text(f"INFO: {size} parameters, precision bf16\n")
+    assert training_facts.facts(tmp_path)["parameters"] == "3"
+
+
 def test_an_empty_folder_tells_nothing(tmp_path: Path) -> None:
     assert training_facts.facts(tmp_path) == {}

@@ -30,10 +30,11 @@ def facts(folder: Path) -> dict[str, str]:
     if config.is_file() and (seed := re.search(r"^seed: (\d+)$", config.read_text(), re.M)):
         found["seed"] = seed[1]
     text = "\n".join(
-        log.read_text(encoding="utf-8", errors="replace") for log in folder.glob("train*.log")
+        log.read_text(encoding="utf-8", errors="replace")
+        for log in sorted(folder.glob("train*.log"))
     )
-    if size := re.search(r"(\d+) parameters, precision", text):
-        found["parameters"] = size[1]
+    if sizes := re.findall(r"(\d+) parameters, precision", text):
+        found["parameters"] = sizes[-1]  # of train.log, the latest run's
     # Both [train] and [valid] have a time; an epoch that a kill cut off is only in a later log.
     epochs = {
         epoch: sum(seconds(span) for span in re.findall(r"\btime=([^=,]+),", line))
