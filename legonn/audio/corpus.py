@@ -112,10 +112,10 @@ def synthesize_corpus(
     Raises
     ------
     DataError
-        Naming all lines that have nothing to say, or that espeak-ng dies of; then nothing but recordings has been
-        written.
+        Naming all lines that have nothing to say, or that espeak-ng dies of; then there are recordings, and no
+        `wav.scp` yet.
     ConfigError
-        When the folder was begun in another manner.
+        When the folder was begun in another manner, or has recordings that this didn't make.
     """
     texts = read_text(text)
     speakers = {
@@ -177,7 +177,7 @@ def _begin(output: Path, manner: Manner) -> None:
         write_atomic(record, page)
     elif record.read_text(encoding="utf-8") != page:
         raise ConfigError(
-            f"{output} was begun with other options or another espeak-ng, see {record}: remove it"
+            f"{output} was begun with other options, or another espeak-ng or legonn, see {record}: remove it"
         )
 
 

@@ -262,8 +262,6 @@ def _read(utterance: Utterance) -> tuple[Samples, int]:
     try:
         if archived is not None and os.path.isfile(archived[0]):
             samples, rate = _read_archive(utterance, *archived)
-            if utterance.start is None:
-                return samples, rate
             start, count = _span(utterance, rate)
             return samples[start:][:count].copy(), rate
         with soundfile.SoundFile(_open(utterance)) as file:
@@ -291,8 +289,6 @@ def _span(utterance: Utterance, rate: int) -> tuple[int, int | None]:
 
 def _read_archive(utterance: Utterance, path: Path, offset: int) -> tuple[Samples, int]:
     try:
-        if utterance.start is None:
-            return read_archive(path, offset)
         state = os.stat(path)
         return _archived(path, offset, state.st_size, state.st_mtime_ns)
     except DataError as error:
@@ -301,7 +297,7 @@ def _read_archive(utterance: Utterance, path: Path, offset: int) -> tuple[Sample
 
 @lru_cache(maxsize=1)
 def _archived(path: Path, offset: int, size: int, changed: int) -> tuple[Samples, int]:
-    """An archive's recording, kept for its next segment while the file is the same."""
+    """An archive's recording, kept for its next segment while the file is the same; not to be written to."""
     samples, rate = read_archive(path, offset)
     samples.flags.writeable = False
     return samples, rate

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from legonn.data.folder import read_lines
+from legonn.data.folder import is_named_text, read_lines, split_id
 
 __all__ = ["FileReport", "FolderReport", "check_folder", "is_list_of_tokens"]
 
@@ -112,9 +112,7 @@ def check_folder(
         return FolderReport(
             folder, (), (f"{folder}: no such folder; make it (stage 1), or mend its name",)
         )
-    names = list(files) or sorted(
-        path.name for path in folder.glob("text*") if path.name.split(".")[0] == "text"
-    )
+    names = list(files) or sorted(path.name for path in folder.glob("text*") if is_named_text(path))
     if not names:
         return FolderReport(
             folder,
@@ -187,14 +185,14 @@ def _check_line(report: FileReport, number: int, line: bytes, *, max_length: int
             "e.g. iconv -f LATIN1 -t UTF-8",
         )
         # The id may still be good: without it the other side's line would look like a fault too.
-        raw_id = line.split(b" ", 1)[0]
-        if raw_id.isascii():
-            _count_id(report, number, raw_id.decode())
-        return raw_id if raw_id.isascii() else b""
+        utt_id, _ = split_id(line.decode("latin-1"))
+        if utt_id.isascii():
+            _count_id(report, number, utt_id)
+        return utt_id.encode() if utt_id.isascii() else b""
     for character in sorted(set(filter(_is_control, decoded))):
         name = "a tab" if character == "\t" else f"control character U+{ord(character):04X}"
         report.fault(number, f"{name} in the line; replace it by a blank, or remove it")
-    utt_id, _, text = decoded.partition(" ")
+    utt_id, text = split_id(decoded)
     if not utt_id:
         fault = "begins with a blank, so it has no id" if text.strip() else "is an empty line"
         report.fault(number, f"{fault}; write <utt-id> <text>")

@@ -12,10 +12,12 @@ from legonn.errors import DataError
 __all__ = [
     "c_sorted",
     "clean",
+    "is_named_text",
     "numbered_ids",
     "read_keys",
     "read_lines",
     "read_text",
+    "split_id",
     "write_text",
 ]
 
@@ -47,6 +49,17 @@ def read_lines(path: str | Path) -> Iterator[tuple[int, bytes]]:
             yield number, line.rstrip(b"\n").removesuffix(b"\r")
 
 
+def split_id(line: str) -> tuple[str, str]:
+    """A line's id, and what follows the first blank or tab."""
+    utt_id, *rest = re.split("[ \t]", line, maxsplit=1)
+    return utt_id, "".join(rest)
+
+
+def is_named_text(path: str | Path) -> bool:
+    """Whether a file is called `text` or `text.*`, as Kaldi's and these recipes' are."""
+    return Path(path).name.split(".")[0] == "text"
+
+
 def read_text(path: str | Path, bad: dict[str, str] | None = None) -> dict[str, str]:
     """Read a Kaldi text file into {id: text}, in the file's order.
 
@@ -67,11 +80,11 @@ def read_text(path: str | Path, bad: dict[str, str] | None = None) -> dict[str, 
     for number, line in read_lines(path):
         fault = ""
         try:
-            utt_id, text = _split(line.decode("utf-8"))
+            utt_id, text = split_id(line.decode("utf-8"))
         except UnicodeDecodeError as error:
             fault = f"not UTF-8 at byte {error.start + 1}"
             begin = line[: error.start].decode("utf-8")
-            utt_id, text = _split(begin)[0], ""
+            utt_id, text = split_id(begin)[0], ""
             if bad is None or utt_id == begin:
                 faults.append(f"{path}:{number}: {fault}")
                 continue
@@ -86,12 +99,6 @@ def read_text(path: str | Path, bad: dict[str, str] | None = None) -> dict[str, 
     return texts
 
 
-def _split(line: str) -> tuple[str, str]:
-    """A line's id, and what follows the first blank or tab."""
-    found = re.search("[ \t]", line)
-    return (line, "") if found is None else (line[: found.start()], line[found.end() :])
-
-
 def read_keys(path: str | Path, known: Container[str], source: str) -> list[str]:
     """Read the ids that begin a file's lines, each once; `source` is what has those that are known.
 
@@ -101,7 +108,7 @@ def read_keys(path: str | Path, known: Container[str], source: str) -> list[str]
         If the file can't be read; naming every id that isn't known.
     """
     try:
-        keys = [_split(line.decode("utf-8", errors="replace"))[0] for _, line in read_lines(path)]
+        keys = [split_id(line.decode("utf-8", errors="replace"))[0] for _, line in read_lines(path)]
     except OSError as error:
         raise DataError(f"can't read {path}: {error.strerror}") from error
     faults = [f"{path}:{n}: {key}" for n, key in enumerate(keys, 1) if key not in known]

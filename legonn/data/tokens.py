@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from legonn.data.atomic import write_atomic
-from legonn.data.folder import read_lines
+from legonn.data.folder import read_lines, split_id
 from legonn.errors import ConfigError, DataError
 
 if TYPE_CHECKING:
@@ -66,7 +66,7 @@ def sentences(path: str | Path, *, kaldi: bool = True) -> Iterator[tuple[int, st
     """Give a file's texts with line numbers; of Kaldi files the id is dropped."""
     for number, line in read_lines(path):
         text = line.decode("utf-8")
-        yield number, text.partition(" ")[2].strip() if kaldi else text.strip()
+        yield number, split_id(text)[1].strip() if kaldi else text.strip()
 
 
 def check_encoding(paths: Sequence[str | Path]) -> None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from legonn.data.folder import read_lines
+from legonn.data.folder import is_named_text, read_lines
 from legonn.errors import ConfigError, DataError
 
 __all__ = ["FORMATS", "Pairs", "read_pairs"]
@@ -63,8 +63,8 @@ def read_pairs(*, ref: str | Path, hyps: Sequence[str | Path], format: str = "au
         One file a system, in the reference's form. A Kaldi hypothesis may be an id alone: the
         system said nothing.
     format : str
-        `kaldi`, `lines`, or `auto`: Kaldi if the first word of nearly every line looks like an id
-        (it holds a digit, and no other line has it).
+        `kaldi`, `lines`, or `auto`: Kaldi if its name is `text` or `text.*`, or the first word of nearly every line
+        looks like an id (it holds a digit, and no other line has it).
 
     Raises
     ------
@@ -134,7 +134,7 @@ def _has_ids(file: _File) -> bool:
 
     Not all lines: a file with one fault is still a Kaldi file, and its fault is to be named.
     """
-    if Path(file.path).name.split(".")[0] == "text":
+    if is_named_text(file.path):
         return True
     first_words = [line.split(maxsplit=1)[0] for line in file.lines.values() if line.strip()]
     ids = {word for word in first_words if any(character.isdigit() for character in word)}

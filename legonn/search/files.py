@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, BinaryIO
 
 from legonn.data.atomic import is_stream
-from legonn.data.folder import read_keys, read_text
+from legonn.data.folder import is_named_text, read_keys, read_text
 from legonn.errors import ConfigError, DataError, LegonnError
 
 if TYPE_CHECKING:
@@ -94,8 +94,7 @@ def read_input(
         or lacks one, and every key that the input lacks.
     """
     if form == "auto":
-        named = Path(path).name.split(".")[0] == "text"
-        form = "kaldi" if named or key_file else "lines"
+        form = "kaldi" if is_named_text(path) or key_file else "lines"
     if form == "lines" and key_file:
         raise ConfigError(
             "--key_file picks ids, and plain lines have none; use --input_format kaldi"
@@ -223,16 +222,23 @@ class _Folder(Writer):
 
 
 @contextmanager
-def open_whole(path: Path) -> Iterator[IO[str]]:
-    """A file that grows as `<name>.tmp` and is renamed at the end; a pipe or a device is written to as it is."""
+def naming(path: Path) -> Iterator[None]:
+    """What can't be written is told with its name; but the reader of standard output may go, and that is no fault."""
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with _open(path) if is_stream(path) else _grown(path) as file:
-            yield file
-    except BrokenPipeError:  # of standard output, whose reader has gone
+        yield
+    except BrokenPipeError:
         raise
     except OSError as error:
         raise LegonnError(f"can't write {path}: {error.strerror or error}") from error
+
+
+@contextmanager
+def open_whole(path: Path) -> Iterator[IO[str]]:
+    """A file that grows as `<name>.tmp` and is renamed at the end; a pipe or a device is written to as it is."""
+    with naming(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with _open(path) if is_stream(path) else _grown(path) as file:
+            yield file
 
 
 Opener = Callable[[Path], AbstractContextManager[IO[str]]]

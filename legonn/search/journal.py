@@ -17,8 +17,8 @@ from pathlib import Path
 from typing import IO, Any
 
 from legonn.data.atomic import is_stream
-from legonn.errors import ConfigError, LegonnError
-from legonn.search.files import open_whole
+from legonn.errors import ConfigError
+from legonn.search.files import naming, open_whole
 
 __all__ = ["Journal", "fingerprint", "open_journal"]
 
@@ -72,15 +72,12 @@ class Journal:
             return
         temporary = path.with_name(f"{path.name}.tmp")
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            with self._opened(path, temporary) as file:
-                yield file
-                _sync(file)
-            os.replace(temporary, path)
-        except BrokenPipeError:  # of standard output, whose reader has gone
-            raise
-        except OSError as error:
-            raise LegonnError(f"can't write {path}: {error.strerror or error}") from error
+            with naming(path):
+                path.parent.mkdir(parents=True, exist_ok=True)
+                with self._opened(path, temporary) as file:
+                    yield file
+                    _sync(file)
+                os.replace(temporary, path)
         finally:
             if not self.done:
                 with contextlib.suppress(OSError):
@@ -120,15 +117,16 @@ class Journal:
         """Start, or go on with, the journal itself."""
         if self.path is None:
             return
-        self.path.parent.mkdir(parents=True, exist_ok=True)
         lines: list[dict[str, Any]] = [{"version": VERSION, "about": self.about}]
         if self.done:
             lines.append({"done": self.done, "sizes": self.sizes, "facts": self.facts})
         temporary = self.path.with_name(f"{self.path.name}.tmp")
-        self.file = temporary.open("w", encoding="utf-8")
-        for line in lines:
-            self._add(line)
-        os.replace(temporary, self.path)
+        with naming(self.path):
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            self.file = temporary.open("w", encoding="utf-8")
+            for line in lines:
+                self._add(line)
+            os.replace(temporary, self.path)
 
     def end(self, status: int) -> None:
         """All is written: remove the journal, or leave it as a stamp for a run that resumes."""
@@ -220,10 +218,7 @@ def open_journal(
         )
     journal = Journal(path, about, resume=resume)
     if journal.status is None:
-        try:
-            journal.begin()
-        except OSError as error:
-            raise LegonnError(f"can't write {path}: {error.strerror or error}") from error
+        journal.begin()
     try:
         yield journal
     finally:

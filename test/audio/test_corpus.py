@@ -75,7 +75,9 @@ def test_a_killed_run_goes_on_and_ends_with_the_same_files(text: Path, tmp_path:
 
 def test_another_manner_in_the_same_folder_is_refused(text: Path, tmp_path: Path) -> None:
     synthesize_corpus(text, tmp_path / "out", Manner())
-    with pytest.raises(ConfigError, match=r"was begun with other options or another espeak-ng"):
+    with pytest.raises(
+        ConfigError, match=r"was begun with other options, or another espeak-ng or legonn"
+    ):
         synthesize_corpus(text, tmp_path / "out", Manner(seed=2))
 
 
@@ -111,9 +113,8 @@ def test_lines_with_nothing_to_say_are_all_named_and_can_be_taken_out(tmp_path: 
 def test_what_is_mended_is_said_anew_what_is_gone_is_gone(
     text: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(
-        "legonn.audio.storage.FOLDER", 2
-    )  # the first line's absence moves the third
+    # Two in a folder: the first line's absence moves the third.
+    monkeypatch.setattr("legonn.audio.storage.FOLDER", 2)
     out = tmp_path / "out"
     before = sound(synthesize_corpus(text, out, Manner()))
     write_text(text, {"a-2": "Two cats.", "a/3": TEXTS["a/3"]})

@@ -48,6 +48,7 @@ def test_a_missing_newline_at_the_end_is_no_fault(tmp_path: Path) -> None:
         (b"a eins\na zwei\nb drei\n", "text.tc.de:2: id a again, first in line 1"),
         (b"b drei\na eins\n", "text.tc.de:2: id a after b: not sorted"),
         (b"a eins\tzwei\nb drei\n", "text.tc.de:1: a tab in the line"),
+        (b"a\teins\nb drei\n", "text.tc.de:1: a tab in the line"),
         (b"a eins\x07\nb drei\n", "text.tc.de:1: control character U+0007"),
         ("a eins\u2028zwei\nb drei\n".encode(), "text.tc.de:1: control character U+2028"),
         (b"a eins\r\nb drei\r\n", "text.tc.de:1: ends in CR LF (and 1 more lines)"),
@@ -86,6 +87,7 @@ def test_equal_counts_with_different_ids_are_found_from_both_sides(tmp_path: Pat
 def test_a_line_that_is_not_utf8_keeps_its_id(tmp_path: Path) -> None:
     # Else the other side's line would be told as a fault, too.
     assert len(faults(tmp_path, b"a \xff\nb drei\n")) == 1
+    assert len(faults(tmp_path, b"a\t\xff\nb drei\n")) == 1
 
 
 def test_over_long_lines_are_counted_in_a_warning(tmp_path: Path) -> None:

@@ -220,6 +220,23 @@ def test_other_decoding_options_get_a_folder_of_their_own(again: Any) -> None:
     assert {score["baseline"] for score in scores} == {"de_en"}
 
 
+def test_a_validation_set_is_decoded_whole(again: Any) -> None:
+    """Of its pairs, training is validated only with those of allowed lengths."""
+    given = read_text(again.folder / "data/val_de_en/text.tc.en")
+    longest = max(len(text) for text in given.values())
+    options = lego("--bpemode", "bpe", "--nbpe", "50", "--lego_exp", "exp/de_en")
+    options += ["--test_sets", "val_de_en", "--max_text_length", str(longest - 1)]
+    script = "../../TEMPLATE/lego1/lego.sh"
+    again.run(*options, "--stage", "4", "--stop_stage", "4", script=script)
+    left = read_text(again.folder / "dump/raw/val_de_en/text.tc.en")
+    assert 0 < len(left) < len(given)
+    again.run(*options, "--stage", "12", "--stop_stage", "13", script=script)
+    (decoded,) = (again.folder / "exp/de_en").glob("decode*/val_de_en")
+    assert read_text(decoded / "text").keys() == given.keys()
+    scores = json.loads((decoded / "score.json").read_text())
+    assert {score["sentences"] for score in scores} == {len(given)}
+
+
 def test_groups_of_a_test_set_are_scored_apart(again: Any) -> None:
     ids = list(read_text(again.folder / "data/test_de_en/text.tc.de"))
     groups = "".join(f"{name} {'odd' if place % 2 else 'even'}\n" for place, name in enumerate(ids))

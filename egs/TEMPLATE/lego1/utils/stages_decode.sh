@@ -21,18 +21,22 @@ with_model() { # with_model M: of an experiment, with --inference_model where no
     esac
 }
 
-what_it_is() { # a module's description, which holds its files' hashes, without its seal and scores
+description_sum() { # description_sum FOLDER: of a module's, which has its files' hashes, without its seal and scores
+    what_it_is <"$1/module.yaml" | sha256sum | cut -d ' ' -f 1
+}
+
+what_it_is() {
     awk 'NR > 1 && /^[^ -]/ { left_out = /^scores:/ } NR > 1 && !left_out'
 }
 
 checkpoint_sums() { # checkpoint_sums M: what a decoding, or a training from it, depends on
     local folder=${1%%:*}
     if [[ "$1" == hf:* ]]; then # a branch may have moved
-        echo "$1 $(sums "$("${python}" "${utils}/module_folder.py" "$1")/module.yaml" | cut -d ' ' -f 1)"
+        echo "$1 $(description_sum "$("${python}" "${utils}/module_folder.py" "$1")")"
     elif [ -f "$1" ]; then
         sums "$1"
     elif is_module "$1"; then
-        echo "$(what_it_is <"$1/module.yaml" | sha256sum | cut -d ' ' -f 1)  $1/module.yaml"
+        echo "$(description_sum "$1")  $1/module.yaml"
     elif [ "${folder}" != "$1" ]; then
         need "${folder}/config.yaml" "it is no experiment and no module; run stage 11, or mend the name"
         need "${folder}/${1#*:}" "no such checkpoint in ${folder}"
@@ -84,7 +88,7 @@ at_least() { # at_least N X: the larger of two numbers
 }
 
 stage_decode() {
-    local set key part inputs
+    local set key part inputs from
     [ -z "${inference_config}" ] || need "${inference_config}" "--inference_config names a YAML file"
     key="args=${inference_args} system=${system_options[*]}"
     ! hears || key+=" max_wav_duration=${max_wav_duration}"
@@ -94,19 +98,20 @@ stage_decode() {
         key+=$'\n'$(checkpoint_sums "${part}")
     done
     for set in ${test_sets}; do
-        need "$(raw_folder "${set}")/${src_file}" "run stages 1 to 3"
+        from=$(raw_folder "${set}")
+        need "${from}/${src_file}" "run stages 1 to 3"
         log "decoding ${set} -> ${decode_exp}/${inference_tag}/${set}"
         inputs=$(
-            sums "$(raw_folder "${set}")/${src_file}"
-            ! hears || prepared_in "$(raw_folder "${set}")"
+            sums "${from}/${src_file}"
+            ! hears || prepared_in "${from}"
         )
         once "${decode_exp}/${inference_tag}/${set}/.done" "${key}"$'\n'"${inputs}" \
             decode_set "${set}" "${key}"$'\n'"${inputs}"
     done
 }
 
-speakers() { # speakers SET: how many are known
-    cut -d ' ' -f 2- "$(raw_folder "$1")/utt2spk" 2>/dev/null | LC_ALL=C sort -u | wc -l
+speakers() { # speakers FOLDER: how many are known
+    cut -d ' ' -f 2- "$1/utt2spk" 2>/dev/null | LC_ALL=C sort -u | wc -l
 }
 
 baselines() { # baselines SET: --compare_with as NAME=FILE lines for legonn.bin.score
@@ -121,10 +126,11 @@ baselines() { # baselines SET: --compare_with as NAME=FILE lines for legonn.bin.
 }
 
 stage_score() {
-    local set folder more compared facts=
+    local set from folder more compared facts=
     # Compositions, ensembles, and systems with a language model have parents, not a training of their own.
     "${composed}" || [ -n "${ensemble}${lm}" ] || facts=$("${utils}/training_facts.py" "${lego_exp}")
     for set in ${test_sets}; do
+        from=$(raw_folder "${set}")
         folder=${decode_exp}/${inference_tag}/${set}
         need "${folder}/.done" "run stage 12"
         more=(--system_name "$(basename "${decode_exp}")" --test_set "${set}"
@@ -138,12 +144,12 @@ stage_score() {
         fi
         if hears && [ "${src_lang}" = "${tgt_lang}" ]; then
             more+=(--metric "wer,cer" --alignments "${folder}/alignments.txt")
-            [ "$(speakers "${set}")" -lt 2 ] || more+=(--utt2spk "$(raw_folder "${set}")/utt2spk")
+            [ "$(speakers "${from}")" -lt 2 ] || more+=(--utt2spk "${from}/utt2spk")
         fi
         ! hears || [ ! -f "data/${set}/synthesis.yaml" ] || more+=(--synthetic)
         [ ! -f "data/${set}/utt2group" ] || more+=(--utt2group "data/${set}/utt2group")
         # shellcheck disable=SC2086
-        "${python}" -m legonn.bin.score --format kaldi --hyp "${folder}/text" --ref "$(raw_folder "${set}")/${tgt_file}" \
+        "${python}" -m legonn.bin.score --format kaldi --hyp "${folder}/text" --ref "${from}/${tgt_file}" \
             --output "${folder}/score.json" "${more[@]}" ${facts} ${score_args}
     done
 }

@@ -140,21 +140,21 @@ set_log_aside() { # set_log_aside FOLDER: an earlier run's, as train.N.log, for 
 }
 
 launch() { # launch FOLDER COMMAND ...: as espnet2.bin.launch or torchrun does; the logs go there
-    local backend=gloo processes=${num_procs} folder=$1
+    local backend=gloo processes=${num_procs} folder=$1 starter
     shift
+    [ "${ngpu}" -eq 0 ] || processes=${ngpu}
+    # First, as what cuda_cmd says of them counts. For several nodes ESPnet asks for one thread a GPU, unless SLURM_OPTIONS do.
+    starter="${cuda_cmd%% *} --num_threads $((num_threads * processes))${cuda_cmd#"${cuda_cmd%% *}"}"
     if [ "${launcher}" = espnet ]; then
-        "${python}" -m espnet2.bin.launch --cmd "${cuda_cmd} --num_threads ${num_threads}" --log "${folder}/train.log" \
+        "${python}" -m espnet2.bin.launch --cmd "${starter}" --log "${folder}/train.log" \
             --ngpu "${ngpu}" --num_nodes "${num_nodes}" \
             --init_file_prefix "${folder}/.dist_init_" --multiprocessing_distributed true -- \
             "${python}" "$@"
         return
     fi
-    if [ "${ngpu}" -gt 0 ]; then
-        backend=nccl
-        processes=${ngpu}
-    fi
+    [ "${ngpu}" -eq 0 ] || backend=nccl
     # shellcheck disable=SC2086
-    ${cuda_cmd} --gpu "${ngpu}" --num_threads "$((num_threads * processes))" "${folder}/train.log" \
+    ${starter} --gpu "${ngpu}" "${folder}/train.log" \
         "${python}" -m torch.distributed.run --nproc_per_node "${processes}" ${torchrun_args} \
         "$@" --ngpu "$((ngpu > 0 ? 1 : 0))" --multiprocessing_distributed false \
         --dist_backend "${backend}"
