@@ -8,7 +8,6 @@ import os
 import signal
 import time
 from fractions import Fraction
-from multiprocessing.connection import Connection
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +17,7 @@ from scipy.signal import resample_poly
 from legonn.audio.resampling import resample
 from legonn.audio.synthesis import Synthesizer
 from legonn.audio.voices import ACCENTS, VARIANTS, Voice
-from legonn.errors import ConfigError
+from legonn.errors import ConfigError, LegonnError
 
 ANDY = Voice("en-us", "Andy", rate=170, pitch=50, pitch_range=50)
 
@@ -120,11 +119,11 @@ def test_an_answer_that_nobody_waited_for_is_not_the_next_ones(
 ) -> None:
     alone = synthesizer.speak("A man reads.", ANDY)
 
-    def interrupt(connection: Connection) -> bytes:
+    def interrupt(line: bytes) -> bytes:
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(Connection, "recv_bytes", interrupt)
+        patch.setattr("legonn.audio.synthesis._whole", interrupt)
         with pytest.raises(KeyboardInterrupt):
             synthesizer.speak("Two dogs.", ANDY)
     assert np.array_equal(synthesizer.speak("A man reads.", ANDY), alone)
@@ -146,9 +145,24 @@ def test_a_process_that_was_divided_asks_its_own(synthesizer: Synthesizer) -> No
     assert np.array_equal(synthesizer.speak("A man reads.", ANDY), alone)
 
 
+def test_a_process_that_never_answers_is_told(
+    synthesizer: Synthesizer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(synthesizer, "command", ["false"])
+    monkeypatch.setattr(synthesizer, "speaker", None)
+    with pytest.raises(LegonnError, match="espeak-ng ends by itself"):
+        synthesizer.speak("A man reads.", ANDY)
+
+
+def test_data_that_is_gone_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("espeakng_loader.get_data_path", lambda: str(tmp_path))
+    with pytest.raises(LegonnError, match=f"its data in {tmp_path}: .* reinstall espeakng-loader"):
+        Synthesizer()
+
+
 def test_its_process_ends_with_it() -> None:
-    synthesizer = Synthesizer()
     before = speakers()
+    synthesizer = Synthesizer()
     synthesizer.speak("One.", ANDY)
     (child,) = speakers() - before
     del synthesizer
