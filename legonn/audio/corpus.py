@@ -16,11 +16,11 @@ from numpy.typing import NDArray
 from legonn.audio.resampling import resample
 from legonn.audio.room import add_noise, reverberate
 from legonn.audio.storage import check_format, encode, recording_path, write_recording
-from legonn.audio.synthesis import Synthesizer
+from legonn.audio.synthesis import Synthesizer, UnspeakableError
 from legonn.audio.voices import Voice, draw_voices
 from legonn.data.atomic import write_atomic
 from legonn.data.folder import read_text, write_text
-from legonn.errors import ConfigError, DataError, LegonnError
+from legonn.errors import ConfigError, DataError
 
 __all__ = ["Manner", "Recording", "synthesize_corpus"]
 
@@ -187,6 +187,7 @@ def _tidy(output: Path, items: Sequence[_Item]) -> None:
     begun = read_text(path) if path.exists() else {}
     if list(begun.items()) == [(item.utt_id, item.text) for item in items]:
         return
+    (output / "wav.scp").unlink(missing_ok=True)
     found = {recording.name: recording for recording in (output / "wav").glob("*/*")}
     for item in items:
         if begun.get(item.utt_id) == item.text and item.path.name in found:
@@ -240,7 +241,7 @@ def _speak(item: _Item) -> Recording:
     voice = replace(voice, rate=round(voice.rate * random.uniform(0.9, 1.1)))
     try:
         said = _worker.synthesizer.speak(item.text, voice)
-    except LegonnError:  # told with the lines that have nothing to say, all at once
+    except UnspeakableError:  # told with the lines that have nothing to say, all at once
         said = np.zeros(0, np.int16)
     if not said.any():
         return Recording(item.utt_id, speaker, item.path, 0.0)

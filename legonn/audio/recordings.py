@@ -262,6 +262,8 @@ def _read(utterance: Utterance) -> tuple[Samples, int]:
     try:
         if archived is not None and os.path.isfile(archived[0]):
             samples, rate = _read_archive(utterance, *archived)
+            if utterance.start is None:
+                return samples, rate
             start, count = _span(utterance, rate)
             return samples[start:][:count].copy(), rate
         with soundfile.SoundFile(_open(utterance)) as file:
@@ -289,6 +291,8 @@ def _span(utterance: Utterance, rate: int) -> tuple[int, int | None]:
 
 def _read_archive(utterance: Utterance, path: Path, offset: int) -> tuple[Samples, int]:
     try:
+        if utterance.start is None:  # seldom read twice, and not worth keeping
+            return read_archive(path, offset)
         state = os.stat(path)
         return _archived(path, offset, state.st_size, state.st_mtime_ns)
     except DataError as error:

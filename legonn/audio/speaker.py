@@ -75,6 +75,10 @@ def in_a_child(question: Callable[[], bytes]) -> "bytes | None":
     child = os.fork()
     if child == 0:
         try:
+            # Of the pipes only its own end is left: who waits at another shall notice when this process' parent ends.
+            os.close(out)
+            os.close(0)
+            os.dup2(2, 1)
             with os.fdopen(into, "wb") as pipe:
                 pipe.write(question())
             os._exit(0)
@@ -89,7 +93,8 @@ def in_a_child(question: Callable[[], bytes]) -> "bytes | None":
 
 def main(library: str, data: str) -> None:
     """Answer until the one who asks is gone."""
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    for end in (signal.SIGINT, signal.SIGPIPE):
+        signal.signal(end, signal.SIG_DFL)
     answers = Answers(library, data)
     for line in sys.stdin.buffer:
         name, *arguments = json.loads(line)

@@ -18,7 +18,11 @@ from legonn.audio import speaker
 from legonn.audio.voices import Voice
 from legonn.errors import ConfigError, LegonnError
 
-__all__ = ["Synthesizer"]
+__all__ = ["Synthesizer", "UnspeakableError"]
+
+
+class UnspeakableError(LegonnError):
+    """espeak-ng dies of a text."""
 
 
 class Synthesizer:
@@ -51,7 +55,12 @@ class Synthesizer:
         ]
         self.speaker: subprocess.Popen[bytes] | None = None
         self.owner = 0  # the process that may ask it
-        rate, self.version = (self._ask("about") or b"0 ?").decode().split()
+        about = self._ask("about")
+        if about is None:
+            raise LegonnError(
+                "espeak-ng dies when it's asked for its version: is there memory left?"
+            )
+        rate, self.version = about.decode().split()
         self.sample_rate = int(rate)
 
     def check(self, *voices: Voice) -> None:
@@ -81,13 +90,15 @@ class Synthesizer:
 
         Raises
         ------
-        LegonnError
+        UnspeakableError
             When espeak-ng dies of the text.
+        LegonnError
+            When it can't be started.
         """
         name = f"{voice.accent}+{voice.variant}"
         samples = self._ask("say", text, name, voice.rate, voice.pitch, voice.pitch_range)
         if samples is None:
-            raise LegonnError(f"espeak-ng can't say {text!r} as {voice}")
+            raise UnspeakableError(f"espeak-ng can't say {text!r} as {voice}")
         return np.frombuffer(samples, dtype=np.int16)
 
     def _ask(self, *question: str | int) -> bytes | None:
@@ -112,7 +123,8 @@ class Synthesizer:
             size = int(_whole(answers.readline()))
             return None if size < 0 else _whole(answers.read(size), size)
         except BaseException:
-            self.speaker = None  # whatever it still answers is no answer to the next
+            _end(self.speaker, self.owner)  # whatever it still answers is no answer to the next
+            self.speaker = None
             raise
 
     def _start(self) -> subprocess.Popen[bytes]:
@@ -129,6 +141,8 @@ def _whole(answer: bytes, size: int = 1) -> bytes:
 
 
 def _end(started: subprocess.Popen[bytes], parent: int) -> None:
-    if os.getpid() == parent:  # not a process that was divided from it
+    if (
+        os.getpid() == parent and started.returncode is None
+    ):  # not a process that was divided from it
         started.kill()
         started.communicate()

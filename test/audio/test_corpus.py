@@ -10,7 +10,7 @@ import soundfile
 from numpy.typing import NDArray
 
 from legonn.audio.corpus import Manner, Recording, synthesize_corpus
-from legonn.audio.synthesis import Synthesizer
+from legonn.audio.synthesis import Synthesizer, UnspeakableError
 from legonn.audio.voices import Voice
 from legonn.data.folder import read_text, write_text
 from legonn.errors import ConfigError, DataError, LegonnError
@@ -108,6 +108,10 @@ def test_lines_with_nothing_to_say_are_all_named_and_can_be_taken_out(tmp_path: 
     path.write_text("b Word.\n")
     synthesize_corpus(path, out, Manner())
     assert list(read_text(out / "wav.scp")) == ["b"] and said.stat().st_mtime_ns == before
+    path.write_text("b Word.\nc \n")
+    with pytest.raises(DataError):
+        synthesize_corpus(path, out, Manner())
+    assert not (out / "wav.scp").exists()
 
 
 def test_what_is_mended_is_said_anew_what_is_gone_is_gone(
@@ -144,7 +148,7 @@ def test_lines_that_espeak_dies_of_are_named_and_the_others_said(
 
     def die(synthesizer: Synthesizer, words: str, voice: Voice) -> NDArray[np.int16]:
         if words == first[1]:
-            raise LegonnError("espeak-ng can't say it")
+            raise UnspeakableError("espeak-ng can't say it")
         return ask(synthesizer, words, voice)
 
     monkeypatch.setattr(Synthesizer, "speak", die)
@@ -152,6 +156,17 @@ def test_lines_that_espeak_dies_of_are_named_and_the_others_said(
         synthesize_corpus(text, tmp_path / "out", Manner())
     assert error.value.items == [f"{text}:1: {first[0]}: {first[1]!r}"]
     assert len(list((tmp_path / "out/wav").rglob("*.flac"))) == len(others)
+
+
+def test_an_espeak_that_fails_is_no_fault_of_the_texts(
+    text: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(synthesizer: Synthesizer, words: str, voice: Voice) -> NDArray[np.int16]:
+        raise LegonnError("no memory")
+
+    monkeypatch.setattr(Synthesizer, "speak", fail)
+    with pytest.raises(LegonnError, match="no memory"):
+        synthesize_corpus(text, tmp_path / "out", Manner())
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ import gc
 import multiprocessing
 import os
 import signal
+import threading
 import time
 from fractions import Fraction
 from pathlib import Path
@@ -114,6 +115,25 @@ def test_a_process_that_was_killed_is_replaced() -> None:
     assert np.array_equal(synthesizer.speak("A man reads.", ANDY), alone)
 
 
+def test_a_process_that_is_killed_while_it_speaks_is_replaced() -> None:
+    text = "A man reads a long book in the garden. " * 40
+    before = speakers()
+    synthesizer = Synthesizer()
+    alone = synthesizer.speak(text, ANDY)
+    (child,) = speakers() - before
+    killer = threading.Thread(target=kill_while_it_speaks, args=(child,))
+    killer.start()
+    assert np.array_equal(synthesizer.speak(text, ANDY), alone)
+    killer.join()
+    assert child not in speakers()
+
+
+def kill_while_it_speaks(speaker: int) -> None:
+    while not speakers(speaker):
+        time.sleep(0.001)
+    os.kill(speaker, signal.SIGKILL)
+
+
 def test_an_answer_that_nobody_waited_for_is_not_the_next_ones(
     synthesizer: Synthesizer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -170,11 +190,11 @@ def test_its_process_ends_with_it() -> None:
     assert child not in speakers()
 
 
-def speakers() -> set[int]:
-    """This process' children."""
-    return {
-        int(word) for word in Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()
-    }
+def speakers(process: int | None = None) -> set[int]:
+    """The children of a process, of this one if none is named."""
+    process = process or os.getpid()
+    children = Path(f"/proc/{process}/task/{process}/children").read_text()
+    return {int(word) for word in children.split()}
 
 
 def test_a_filter_that_is_kept_is_the_one_made_anew() -> None:

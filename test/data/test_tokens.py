@@ -55,9 +55,9 @@ def test_the_vocabulary_file_is_sentencepieces(text: Path, tmp_path: Path) -> No
 
 def test_ids_of_utterances_are_not_learned(tmp_path: Path) -> None:
     path = tmp_path / "text"
-    path.write_text("QQQ ab\nQQQ\tba\n", encoding="utf-8")
+    path.write_text("QQQ ab\nQQQ\tbc\n", encoding="utf-8")
     listed = tokens(train([path], options=TokenListOptions(mode="char")))
-    assert sorted(listed[2:-1]) == ["a", "b", "\u2581"]
+    assert sorted(listed[2:-1]) == ["a", "b", "c", "\u2581"]
     listed = tokens(train([path], options=TokenListOptions(mode="char"), kaldi=False))
     assert "Q" in listed
 

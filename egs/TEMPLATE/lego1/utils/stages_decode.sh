@@ -30,9 +30,10 @@ what_it_is() {
 }
 
 checkpoint_sums() { # checkpoint_sums M: what a decoding, or a training from it, depends on
-    local folder=${1%%:*}
+    local folder=${1%%:*} module
     if [[ "$1" == hf:* ]]; then # a branch may have moved
-        echo "$1 $(description_sum "$("${python}" "${utils}/module_folder.py" "$1")")"
+        module=$("${python}" "${utils}/module_folder.py" "$1") || return
+        echo "$1 $(description_sum "${module}")"
     elif [ -f "$1" ]; then
         sums "$1"
     elif is_module "$1"; then

@@ -140,11 +140,11 @@ set_log_aside() { # set_log_aside FOLDER: an earlier run's, as train.N.log, for 
 }
 
 launch() { # launch FOLDER COMMAND ...: as espnet2.bin.launch or torchrun does; the logs go there
-    local backend=gloo processes=${num_procs} folder=$1 starter
+    local backend=gloo processes=${num_procs} folder=$1 starter=${cuda_cmd}
     shift
     [ "${ngpu}" -eq 0 ] || processes=${ngpu}
-    # First, as what cuda_cmd says of them counts. For several nodes ESPnet asks for one thread a GPU, unless SLURM_OPTIONS do.
-    starter="${cuda_cmd%% *} --num_threads $((num_threads * processes))${cuda_cmd#"${cuda_cmd%% *}"}"
+    # For several nodes ESPnet asks for one thread a GPU, whatever stands here; what SLURM_OPTIONS say counts.
+    [[ "${starter}" == *--num[_-]threads* ]] || starter+=" --num_threads $((num_threads * processes))"
     if [ "${launcher}" = espnet ]; then
         "${python}" -m espnet2.bin.launch --cmd "${starter}" --log "${folder}/train.log" \
             --ngpu "${ngpu}" --num_nodes "${num_nodes}" \
