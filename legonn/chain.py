@@ -73,6 +73,10 @@ class Chain(AbsESPnetModel):
     early_ctc : float
         Weight of a CTC loss of the states before the length controller, by the same head: speech leaves CTC's plateau,
         where all is blank, much sooner with it *(ours; by Lee and Watanabe 2021, arXiv 2102.03216)*.
+    ctc_first : float
+        Nats per target token of CTC, of what the decoder reads, above which a batch teaches the decoder nothing yet; 0:
+        each does *(ours)*. A decoder that learns while the marginals say nothing learns to do without them, and is
+        slow to read them later.
     ctc_consistency, ce_consistency : float
         Weights of `legonn.consistency.disagreement` between two passes of the batch, of every interface's marginals and
         of the decoder's output, in nats per target token. A step takes twice as long with either.
@@ -93,6 +97,7 @@ class Chain(AbsESPnetModel):
         ctc_weight: float = 1.0,
         ce_weight: float = 1.0,
         early_ctc: float = 0.0,
+        ctc_first: float = 0.0,
         ctc_consistency: float = 0.0,
         ce_consistency: float = 0.0,
         label_smoothing: float = 0.0,
@@ -107,6 +112,7 @@ class Chain(AbsESPnetModel):
         self.ctc_weight = ctc_weight
         self.ce_weight = ce_weight
         self.early_ctc = early_ctc
+        self.ctc_first = ctc_first
         self.ctc_consistency = ctc_consistency
         self.ce_consistency = ce_consistency
         self.label_smoothing = label_smoothing
@@ -185,7 +191,7 @@ class Chain(AbsESPnetModel):
             count = len(wanted)
             ce = functional.cross_entropy(logits, wanted, label_smoothing=self.label_smoothing)
             best = logits.detach().max(dim=-1).indices  # twice as fast as `argmax` on a CPU
-            loss = self.ce_weight * ce
+            loss, teaches = torch.zeros_like(ce), torch.ones_like(ce)
             stats = {"loss_ce": ce.detach(), "acc": (best == wanted).float().mean()}
             if early is not None:
                 name = self.interface_targets()[0]
@@ -208,6 +214,11 @@ class Chain(AbsESPnetModel):
                 stats[f"infeasible{key}"] = 1.0 - emitted.float().mean()
                 if self.ctc_weight:
                     loss = loss + self.ctc_weight * ctc
+                if self.training and self.ctc_first:
+                    teaches = (ctc.detach() <= self.ctc_first).to(
+                        ce
+                    )  # of the last, which the decoder reads
+            loss = loss + teaches * self.ce_weight * ce
             if agreeing:
                 tokens = count / 2  # of one pass
                 if self.ce_consistency:

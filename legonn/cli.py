@@ -32,7 +32,7 @@ VERBS = {
     "score": "BLEU, chrF, TER, exact match, WER or CER, with intervals; compare systems",
     "report": "render a RESULTS.md from the scores in a results.json",
     "synthesize": "speak a text: a speech corpus from espeak-ng",
-    "validate": "list every fault of a data folder in one pass",
+    "validate": "list every fault of a data folder, or of recordings, in one pass",
     "tokenlist": "learn a subword model and write its token list",
     "stats": "interface positions per target token: the length ratio that data needs",
 }

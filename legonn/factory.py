@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+import math
 import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -502,12 +503,15 @@ class ChainConfig:
     label_smoothing: float = 0.1
     encoder_target: str = "text"
     early_ctc: float = 0.0
+    ctc_first: float = 0.0
     ctc_consistency: float = 0.0
     ce_consistency: float = 0.0
 
     def __post_init__(self) -> None:
         _probabilities(self, "label_smoothing")
         check_target(self.encoder_target)
+        if not 0 <= self.ctc_first < math.inf:
+            raise ConfigError(f"ctc_first is {self.ctc_first}; it is 0 or more, in nats a token")
         for name in ("early_ctc", "ctc_consistency", "ce_consistency"):
             weight = getattr(self, name)
             if not 0 <= weight <= MOST_LOSS_WEIGHT:
@@ -655,6 +659,8 @@ def build_encoder(
             "early_ctc is for speech, with a head (--system lego or hybrid): a text has too few states for CTC "
             "before the length controller"
         )
+    if losses.ctc_first and vocabulary is None:
+        raise ConfigError("ctc_first waits for CTC, which --system attention has not")
     if getattr(encoder, "positions_per_token", 0.0):
         if not length_control:
             raise ConfigError(
@@ -753,6 +759,7 @@ def build_chain(config: Mapping[str, Any], *, source_size: int, target_size: int
         ctc_weight=float(config.get("ctc_weight", 1.0)),
         ce_weight=float(config.get("ce_weight", 1.0)),
         early_ctc=losses.early_ctc,
+        ctc_first=losses.ctc_first,
         ctc_consistency=losses.ctc_consistency,
         ce_consistency=losses.ce_consistency,
         label_smoothing=losses.label_smoothing,

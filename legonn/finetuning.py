@@ -53,6 +53,7 @@ TRAINING_KEYS = frozenset(
         "retiming",
         "label_smoothing",
         "early_ctc",
+        "ctc_first",
         "ctc_consistency",
         "ce_consistency",
         "spec_augment",

@@ -40,7 +40,7 @@ class Progress:
         self.total = total
         self.command = command
         self.unit = unit
-        self.done = 0
+        self.done = 0.0
         self.stream = stream or sys.stderr
         self.interval = interval
         self.clock = clock
@@ -63,18 +63,19 @@ class Progress:
         if self.bar is not None:
             self.bar.close()
 
-    def add(self, count: int) -> None:
-        """Note that `count` more are done."""
+    def add(self, count: float) -> None:
+        """Note that `count` more are done; of a long one it may be a part."""
         self.done += count
         if self.bar is not None:
-            self.bar.update(count)
+            self.bar.n = _rounded(self.done)
+            self.bar.update(0)
             return
         now = self.clock()
         if self.done and now - self.told >= self.interval:
             self.told = now
-            left = (now - self.began) * (self.total - self.done) / self.done
+            left = (now - self.began) * max(0.0, self.total - self.done) / self.done
             print(
-                f"{self.command}: {self.done}/{self.total} {self.unit}s, {left:.0f} s left",
+                f"{self.command}: {_rounded(self.done)}/{self.total} {self.unit}s, {left:.0f} s left",
                 file=self.stream,
                 flush=True,
             )
@@ -90,14 +91,21 @@ class Progress:
     def summary(self, sound: float | None = None) -> str:
         """What was done, and how fast; `sound` is how many seconds of it, where it was recordings."""
         seconds = self.clock() - self.began
+        done = round(self.done)
         if sound is not None:
             speed = sound / max(seconds, 1e-3)
             return (
-                f"{self.done:,} {self.unit}s, {_duration(sound)}, in {_duration(seconds)}: "
+                f"{done:,} {self.unit}s, {_duration(sound)}, in {_duration(seconds)}: "
                 f"{speed:,.{0 if speed >= 10 else 1}f} times real time"
             )
-        each = 1000 * seconds / max(1, self.done)
-        return f"{self.done} {self.unit}s in {seconds:.1f} s, {each:.1f} ms a {self.unit}"
+        each = 1000 * seconds / max(1, done)
+        return f"{done} {self.unit}s in {seconds:.1f} s, {each:.1f} ms a {self.unit}"
+
+
+def _rounded(done: float) -> float:
+    """To hundredths; a whole number without a point."""
+    hundredths = round(100 * done)
+    return hundredths / 100 if hundredths % 100 else hundredths // 100
 
 
 def _duration(seconds: float) -> str:

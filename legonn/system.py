@@ -5,15 +5,17 @@ from __future__ import annotations
 import dataclasses
 import datetime
 import io
+import os
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
+import numpy as np
 import torch
 import yaml
-from torch import nn
+from torch import Tensor, nn
 
 from legonn.audio.source import Sound
 from legonn.bridge import Bridge
@@ -379,29 +381,43 @@ class System:
         translator = Translator(self, DecodingOptions.load(None, options))
         return [found[0] for found in translator.translate(lines)]
 
-    def transcribe(self, waveforms: Sequence[Any], **options: Any) -> list[Hypothesis]:
+    def transcribe(self, recordings: Sequence[Any], **options: Any) -> list[Hypothesis]:
         """The best output for each recording: its transcript, or its translation.
+
+        All are in memory at once, at 16 kHz 230 MB an hour; `legonn decode` takes any number.
 
         Parameters
         ----------
-        waveforms : sequence of arrays or tensors
-            Samples (N,), full scale 1, at `source.sample_rate` hertz.
+        recordings : sequence
+            Waveforms, arrays or tensors of samples (N,), full scale 1, at `source.sample_rate` hertz, which are decoded
+            whole. Or paths of sound files, str or Path, of any rate and number of channels: one longer than what the
+            encoder was trained on is cut at its quietest places, as `legonn decode` does, and the texts are joined.
         **options
             As `translate`'s.
 
         Raises
         ------
         ConfigError
-            If it reads, and doesn't hear.
+            If it reads, and doesn't hear; if it is given one recording, not a list.
         DataError
-            If a waveform has several channels, whole numbers, or samples that are no numbers.
+            Naming all files that can't be heard, before any is decoded; if a waveform has several channels, whole
+            numbers, or samples that are no numbers.
         """
+        from legonn.audio.cutting import limits
         from legonn.search import DecodingOptions, Transcriber
+        from legonn.search.listening import transcribe
 
         if not isinstance(self.source, Sound):
             raise ConfigError(f"{self.name} takes text, not speech: call translate")
+        if isinstance(recordings, (str, bytes, os.PathLike, np.ndarray, Tensor)):
+            raise ConfigError(
+                f"transcribe takes a list of recordings, and was given one {type(recordings).__name__}: "
+                "call transcribe([recording])"
+            )
         transcriber = Transcriber(self, DecodingOptions.load(None, options))
-        return [found[0] for found in transcriber.transcribe(waveforms)]
+        whole, longest = limits(self.longest_seconds)
+        found = transcribe(transcriber, recordings, longest=longest, whole=whole)
+        return [hypotheses[0] for hypotheses in found]
 
     def parameters(self) -> int:
         """Number of trained numbers; tied ones count once."""

@@ -11,6 +11,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from legonn.chain import Chain
+from legonn.errors import ConfigError
 from legonn.factory import build_chain
 
 V = 11
@@ -102,6 +103,33 @@ def test_the_loss_is_the_sum_of_its_terms(make: Callable[..., Chain]) -> None:
         assert loss.item() == pytest.approx(wanted, rel=1e-6)
         assert found["loss"] == pytest.approx(wanted, rel=1e-6)
         assert set(found) == {"loss", "loss_ce", "loss_ctc", "infeasible", "acc"}
+
+
+@pytest.mark.parametrize("system", ["lego", "hybrid"])
+def test_a_decoder_can_wait_for_ctc(make: Callable[..., Chain], system: str) -> None:
+    def slopes(ctc_first: float) -> tuple[float, dict[str, Any]]:
+        chain = make(system=system, chain_conf={"ctc_first": ctc_first}).train()
+        loss, stats, _ = chain(**batch_of(*PAIRS))
+        loss.backward()
+        return float(stats["loss_ctc"]), {n: p.grad for n, p in chain.named_parameters()}
+
+    ctc, always = slopes(0.0)
+    _, learns = slopes(ctc + 0.01)
+    _, waits = slopes(ctc - 0.01)
+    decoder = [name for name in always if name.startswith("decoder.blocks")]
+    assert decoder and all(torch.equal(learns[name], always[name]) for name in decoder)
+    assert all(not waits[name].any() for name in decoder)
+    assert any(slope.any() for name, slope in waits.items() if name.startswith("head"))
+    chain = make(system=system, chain_conf={"ctc_first": ctc - 0.01}).eval()
+    loss, stats, _ = chain(**batch_of(*PAIRS))
+    assert loss.item() == pytest.approx(float(stats["loss_ce"] + stats["loss_ctc"]), rel=1e-6)
+
+
+def test_waiting_needs_ctc_and_nats(make: Callable[..., Chain]) -> None:
+    with pytest.raises(ConfigError, match="ctc_first waits for CTC, which --system attention"):
+        make(system="attention", chain_conf={"ctc_first": 2.0})
+    with pytest.raises(ConfigError, match="ctc_first is -1.0; it is 0 or more"):
+        make(chain_conf={"ctc_first": -1.0})
 
 
 @pytest.mark.parametrize("smoothing", [0.0, 0.1, 0.4])

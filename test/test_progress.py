@@ -19,6 +19,23 @@ def test_a_log_gets_a_line_every_interval_with_the_time_left() -> None:
     assert progress.summary() == "50 lines in 61.0 s, 1220.0 ms a line"
 
 
+def test_parts_of_a_long_one_are_seen_and_make_a_whole_number_in_the_end() -> None:
+    now = [0.0]
+    stream = io.StringIO()
+    progress = Progress(2, unit="recording", stream=stream, clock=lambda: now[0])
+    for now[0] in (40.0, 80.0, 120.0, 160.0, 200.0, 240.0):
+        progress.add(1 / 3)
+    assert stream.getvalue().splitlines() == [
+        "legonn decode: 0.33/2 recordings, 200 s left",
+        "legonn decode: 0.67/2 recordings, 160 s left",
+        "legonn decode: 1/2 recordings, 120 s left",
+        "legonn decode: 1.33/2 recordings, 80 s left",
+        "legonn decode: 1.67/2 recordings, 40 s left",
+        "legonn decode: 2/2 recordings, 0 s left",
+    ]
+    assert progress.summary(480.0).startswith("2 recordings, 480 s, in 240 s: 2.0 times")
+
+
 def test_nothing_done_yet_gives_no_estimate() -> None:
     now = [0.0]
     stream = io.StringIO()
@@ -35,7 +52,10 @@ def test_a_terminal_gets_a_bar() -> None:
 
     stream = Terminal()
     with Progress(4, stream=stream) as progress:
-        progress.add(4)
+        progress.add(1 / 3)
+        progress.bar.refresh()
+        assert "0.33/4" in stream.getvalue()
+        progress.add(11 / 3)
         progress.bar.refresh()
         progress.tell("warning: odd")
     assert "4/4" in stream.getvalue()

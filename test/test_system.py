@@ -11,10 +11,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 import yaml
 
+from legonn.audio.source import Sound
 from legonn.errors import ConfigError, InterfaceMismatch, LegonnError
 from legonn.interface import Interface
 from legonn.search.options import DecodingOptions
@@ -53,6 +55,24 @@ def test_an_experiment_is_loaded_with_its_contract(experiment: Path) -> None:
     assert system.interface.ingestor == "wemb" and system.interface.unit == "bpe"
     assert system.target.decode(system.target.encode("three one")) == "three one"
     assert system.parameters() == sum(p.numel() for p in system.chain.parameters())
+
+
+@pytest.mark.parametrize(
+    ("recording", "kind"),
+    [
+        ("a.wav", "str"),
+        (Path("a.wav"), r"\w*Path"),
+        (np.zeros(9000, np.float32), "ndarray"),
+        (torch.zeros(9000), "Tensor"),
+    ],
+)
+def test_one_recording_is_no_list_of_them(experiment: Path, recording: Any, kind: str) -> None:
+    system = dataclasses.replace(System.load(experiment), source=Sound(16000))
+    message = (
+        rf"takes a list of recordings, and was given one {kind}: call transcribe\(\[recording\]\)"
+    )
+    with pytest.raises(ConfigError, match=message):
+        system.transcribe(recording)
 
 
 def test_translations_are_text(experiment: Path) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import os
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -23,13 +25,16 @@ __all__ = [
     "check_samples",
     "check_sound",
     "check_sounds",
+    "is_silent",
 ]
 
 SHORTEST = 0.1  # seconds; a syllable takes about two of these
 LONGEST = 60.0
 SILENCE = 10 ** (-70 / 20)  # root mean square; quiet rooms have -60 dB
 CLIPPED = 0.001  # share of samples at full scale
-SILENT = "silence; remove the line"
+BLOCK = 1 << 20  # samples that are squared at a time: of hours there is only one copy
+UNFINISHED = 10000  # bytes; no header is so long
+SILENT = "silence; leave it out"
 
 
 @dataclass(frozen=True)
@@ -197,27 +202,48 @@ def check_samples(
 
 
 def _faults(utterance: Utterance, samples: Samples, seconds: float) -> Iterator[str]:
-    missing = missing_bytes(Path(utterance.source)) if utterance.is_file else 0
+    # Of a segment with an end it matters only whether that is there.
+    whole = utterance.is_file and utterance.end is None
+    missing = missing_bytes(Path(utterance.source)) if whole else 0
     if missing:
         yield f"cut off: {missing} bytes are missing of what its header says; copy it again"
     if not len(samples):
         if not missing:
-            yield "no samples; record it again, or leave it out"
+            yield "no samples; record it again, or leave it out" + _unfinished(utterance)
         return
     if seconds < SHORTEST:
         yield f"{seconds:.3f} s, too short for a word; leave it out"
     if utterance.end is not None and seconds < utterance.end - (utterance.start or 0) - 0.1:
         yield f"the recording ends before the segment's {utterance.end} s; mend segments"
-    if not np.isfinite(samples).all():
+    level = _level(samples)
+    if not math.isfinite(level):
         yield "samples that are no numbers (NaN or infinite); write the file again"
-    elif _level(samples) < SILENCE:
+    elif level < SILENCE:
         yield SILENT
-    elif _level(samples.mean(axis=1)) < SILENCE:
+    elif samples.shape[1] > 1 and is_silent(samples.mean(axis=1)):
         yield "channels that cancel each other when they are mixed; keep one of them"
 
 
+def _unfinished(utterance: Utterance) -> str:
+    """What to do where the header says that there is nothing, and much follows."""
+    if not utterance.is_file or os.path.getsize(utterance.source) < UNFINISHED:
+        return ""
+    return (
+        ", unless its header was never finished, as when a recorder is killed: then write the file anew, for example "
+        "with ffmpeg"
+    )
+
+
+def is_silent(samples: Samples) -> bool:
+    """Whether nobody can be heard in samples (N, ...)."""
+    return _level(samples) < SILENCE
+
+
 def _level(samples: Samples) -> float:
-    return float(np.sqrt(np.mean(np.square(samples), dtype=np.float64)))
+    """Root mean square; no finite number where a sample is none."""
+    blocks = (samples[i : i + BLOCK] for i in range(0, len(samples), BLOCK))
+    squares = sum(float(np.square(block, dtype=np.float64).sum()) for block in blocks)
+    return math.sqrt(squares / samples.size)
 
 
 def _oddities(samples: Samples, seconds: float) -> Iterator[str]:

@@ -9,7 +9,7 @@ from typing import TypeVar
 
 import numpy as np
 
-from legonn.audio.check import check_samples
+from legonn.audio.check import check_samples, is_silent
 from legonn.audio.cutting import cut
 from legonn.audio.recordings import Samples, Utterance, read_sound
 from legonn.audio.resampling import resample
@@ -34,7 +34,7 @@ class Heard:
     rate : int
         Hertz.
     spans : tuple of (int, int)
-        Start and end of each piece in samples, see `cut`; none where there is a fault.
+        Start and end of each piece in samples, see `cut`; silent ones are left out, and where there is a fault, all.
     fault : str
         Why it can't be decoded: `file: what; remedy`.
     """
@@ -76,13 +76,18 @@ def hear(
     try:
         samples, rate = read_sound(utterance)
         faults = check_samples(utterance, samples, rate, allow_silence=True)
+        if faults:
+            return Heard(utterance, fault=faults[0])
+        samples = samples[:, 0] if samples.shape[1] == 1 else samples.mean(axis=1)
+        samples = resample(samples, rate, sample_rate)
     except DataError as error:
         return Heard(utterance, fault=str(error))
-    if faults:
-        return Heard(utterance, fault=faults[0])
-    mono = resample(samples.mean(axis=1), rate, sample_rate)
-    spans = cut(mono, sample_rate, longest=longest, whole=whole)
-    return Heard(utterance, mono, sample_rate, tuple(spans))
+    except MemoryError:
+        fault = f"{utterance.where}: there isn't memory enough for it; cut it, or name parts of it in segments"
+        return Heard(utterance, fault=fault)
+    spans = cut(samples, sample_rate, longest=longest, whole=whole)
+    spans = [span for span in spans if not is_silent(samples[slice(*span)])]
+    return Heard(utterance, samples, sample_rate, tuple(spans))
 
 
 def windows(

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Sequence
+import sys
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
 from legonn.audio.recordings import Utterance, read_utterances
@@ -11,12 +12,23 @@ from legonn.audio.source import Sound
 from legonn.data.folder import read_keys
 from legonn.errors import ConfigError, DataError
 
-__all__ = ["SUFFIXES", "check_kind", "find_recordings", "is_sound", "utterance_id"]
+__all__ = [
+    "SPEECH",
+    "SUFFIXES",
+    "by_id",
+    "check_kind",
+    "find_recordings",
+    "is_sound",
+    "list_recordings",
+    "utterance_id",
+]
 
 # Names of what soundfile reads and knows by its content; the usual ones first, for messages.
 SUFFIXES = tuple(
     ".wav .flac .mp3 .ogg .opus .oga .aif .aiff .aifc .au .snd .caf .w64 .rf64 .sph .nist .voc".split()
 )
+# Of sound and video that it can't read.
+UNREADABLE = frozenset(".aac .amr .m4a .mkv .mov .mp4 .webm .wma".split())
 SPEECH = (
     f"audio files ({', '.join(SUFFIXES[:5])} ...), a folder of them, or a Kaldi folder's wav.scp"
 )
@@ -95,21 +107,31 @@ def check_kind(source: object, name: str, paths: Sequence[str], *, sound: bool) 
     )
 
 
+def _tell(message: str) -> None:
+    print(f"legonn: warning: {message}", file=sys.stderr)
+
+
 def find_recordings(
-    paths: Sequence[str], *, allow_pipes: bool = False, key_file: str | None = None
+    paths: Sequence[str],
+    *,
+    allow_pipes: bool = False,
+    key_file: str | None = None,
+    tell: Callable[[str], None] = _tell,
 ) -> dict[str, Utterance]:
     """What an input of sound consists of; no recording is opened yet.
 
     Parameters
     ----------
     paths : sequence of str
-        Audio files, whose ids are their names without the suffix; folders of them at any depth, whose ids are the
-        paths below the folder, `-` for `/`; `wav.scp`, or the folder that holds it, with the `segments` beside it.
-        In ids `_` stands for white space.
+        Audio files, whose ids are their names without the suffix; folders of them at any depth, through links too,
+        whose ids are the paths below the folder, `-` for `/`; `wav.scp`, or the folder that holds it, with the
+        `segments` beside it. In ids `_` stands for white space.
     allow_pipes : bool
         Let `wav.scp` hold commands.
     key_file : str, optional
         Only the ids that begin this file's lines, in its order.
+    tell : callable
+        Told, once a folder, how many recordings are left out of it, as their formats can't be read.
 
     Returns
     -------
@@ -119,15 +141,14 @@ def find_recordings(
     Raises
     ------
     DataError
-        If a folder has no recordings, or a `wav.scp` has faults; naming all files that would get an id twice, and all
-        keys that there aren't.
+        If a folder has no recordings or can't be read, or a `wav.scp` has faults; naming all files that would get an
+        id twice, and all keys that there aren't.
     """
-    found: dict[str, Utterance] = {}
-    clashes = []
-    for utterance in (one for path in paths for one in _utterances(Path(path), allow_pipes)):
-        first = found.setdefault(utterance.utt_id, utterance)
-        if first is not utterance:
-            clashes.append(f"{utterance.utt_id}: {first.where} and {utterance.where}")
+    found, clashes = by_id(
+        one
+        for path in paths
+        for one in list_recordings(Path(path), allow_pipes=allow_pipes, tell=tell)
+    )
     if clashes:
         raise DataError(
             f"{len(clashes)} recordings have the id of another; rename them, or name them in a wav.scp:",
@@ -138,33 +159,66 @@ def find_recordings(
     return {key: found[key] for key in read_keys(key_file, found, ", ".join(paths))}
 
 
-def _utterances(path: Path, allow_pipes: bool) -> Iterable[Utterance]:
-    if path.is_dir() and not (path / "wav.scp").is_file():
-        return _folder(path)
+def by_id(utterances: Iterable[Utterance]) -> tuple[dict[str, Utterance], list[str]]:
+    """The first utterance of each id; and of each other `id: the first's place and its own`."""
+    found: dict[str, Utterance] = {}
+    clashes = []
+    for utterance in utterances:
+        first = found.setdefault(utterance.utt_id, utterance)
+        if first is not utterance:
+            clashes.append(f"{utterance.utt_id}: {first.where} and {utterance.where}")
+    return found, clashes
+
+
+def list_recordings(
+    path: Path, *, allow_pipes: bool = False, tell: Callable[[str], None] = _tell
+) -> list[Utterance]:
+    """What one path consists of, several of one id too; the arguments and errors are `find_recordings`'s."""
+    # os.path: False of a folder that can't be looked into, which is told when it is searched
+    if path.is_dir() and not os.path.isfile(path / "wav.scp"):
+        return _folder(path, tell)
     if path.is_dir() or path.name == "wav.scp":
         folder = path if path.is_dir() else path.parent
-        return read_utterances(folder, allow_pipes=allow_pipes).values()
+        return list(read_utterances(folder, allow_pipes=allow_pipes).values())
     return [_named(path, Path(path.name))]
 
 
-def _folder(folder: Path) -> list[Utterance]:
-    names = list(_walk(folder))
-    if not names:
+def _folder(folder: Path, tell: Callable[[str], None]) -> list[Utterance]:
+    files = sorted(_walk(folder, Path()))
+    unreadable = [name.suffix.lower() for name in files if name.suffix.lower() in UNREADABLE]
+    if unreadable:
+        tell(
+            f"{folder}: {len(unreadable)} files are left out, as they can't be read by their names' formats "
+            f"({', '.join(sorted(set(unreadable)))}): convert them, for example with ffmpeg"
+        )
+    utterances = [_named(folder / name, name) for name in files if _has_suffix(name)]
+    if not utterances:
         raise DataError(
             f"{folder} has neither wav.scp nor audio files: name a folder that has. Audio files end in "
             f"{', '.join(SUFFIXES)}"
         )
-    utterances = [_named(folder / name, name) for name in sorted(names)]
     return sorted(utterances, key=lambda one: one.utt_id.encode("utf-8"))  # as the C locale does
 
 
-def _walk(folder: Path) -> Iterator[Path]:
-    """Audio files below a folder, relative to it; hidden ones, as other systems' file managers leave, are left out."""
-    for top, _, files in os.walk(folder):
-        for file in files:
-            name = Path(top, file).relative_to(folder)
-            if _has_suffix(name) and not any(part.startswith(".") for part in name.parts):
-                yield name
+def _walk(folder: Path, below: Path, above: frozenset[str] = frozenset()) -> Iterator[Path]:
+    """Files in `folder / below`, relative to `folder`; without hidden ones, as other systems' file managers leave.
+
+    Links to folders are followed, but not into one of `above`, the real paths that lead here: it would never end.
+    """
+    above |= {os.path.realpath(folder / below)}
+    try:
+        with os.scandir(folder / below) as entries:
+            names = {entry.name: entry.is_dir() for entry in entries if entry.name[0] != "."}
+    except OSError as error:
+        raise DataError(
+            f"{error.filename} can't be read ({error.strerror}): give yourself the right to read it, for example "
+            "with chmod, or move it elsewhere"
+        ) from error
+    for name, is_folder in names.items():
+        if not is_folder:
+            yield below / name
+        elif os.path.realpath(folder / below / name) not in above:
+            yield from _walk(folder, below / name, above)
 
 
 def _named(path: Path, name: Path) -> Utterance:

@@ -22,6 +22,9 @@ from legonn.errors import DataError
 __all__ = ["Listing", "Utterance", "list_utterances", "read_sound", "read_utterances"]
 
 Samples = NDArray[np.float32]
+# Hertz, of telephones and studios with much to spare; others are of damaged headers.
+RATES = 1000, 384000
+UNKNOWN = 1 << 60  # samples: that a file has so many means that it doesn't know
 
 
 @dataclass(frozen=True)
@@ -243,6 +246,10 @@ def read_sound(utterance: Utterance, *, sample_rate: int | None = None) -> tuple
         When there is no such file, or no sound in it.
     """
     samples, rate = _read(utterance)
+    if not RATES[0] <= rate <= RATES[1]:
+        raise DataError(
+            f"{utterance.where}: {rate} Hz, says its header; write the file anew with the true rate"
+        )
     if utterance.channel is not None:
         if utterance.channel >= samples.shape[1]:
             raise DataError(
@@ -270,6 +277,11 @@ def _read(utterance: Utterance) -> tuple[Samples, int]:
             start, count = _span(utterance, file.samplerate)
             if start:
                 file.seek(min(start, file.frames))
+            if file.frames >= UNKNOWN:
+                raise DataError(
+                    f"{utterance.where}: its header doesn't say how long it is, as of a live stream's; write the file "
+                    "anew, for example with ffmpeg"
+                )
             samples = file.read(-1 if count is None else count, dtype="float32", always_2d=True)
             return samples, file.samplerate
     except DataError:  # which is a ValueError

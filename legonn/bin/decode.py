@@ -55,6 +55,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     prepare_device(args)
     # Faults of the input are told before the model is loaded.
     given = _read_input(args)
+    folder = isinstance(given, dict) or given is not None and given.ids is not None
+    check_output(args.output, ids=folder)
     system, notes = load_system(args)
     check_kind(system.source, system.name, args.input, sound=isinstance(given, dict))
     _tell(notes)
@@ -69,12 +71,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         if given is None:
             return _decode_stream(Translator(system, options, **searched), args)
         if isinstance(given, dict):
-            folder = True
             decode = partial(_decode_sound, Transcriber(system, options, **searched), given)
         else:
-            folder = given.ids is not None
             decode = partial(_decode_file, Translator(system, options, **searched), given)
-        check_output(args.output, ids=folder)
         # Standard output has no journal.
         about = {} if args.output == "-" else _about(system, options, given, args)
         journal = stack.enter_context(
@@ -169,6 +168,7 @@ def _open_outputs(
 def _read_input(args: argparse.Namespace) -> Lines | dict[str, Utterance] | None:
     """Lines of text; recordings by id; None: standard input, as it comes."""
     from legonn.audio.inputs import is_sound
+    from legonn.search.listening import check_times
 
     if not is_sound(args.input, args.input_format):
         (path,) = args.input
@@ -178,7 +178,10 @@ def _read_input(args: argparse.Namespace) -> Lines | dict[str, Utterance] | None
             )
         if (path, args.output) == ("-", "-") and args.input_format != "kaldi":
             return None
-    return read_given(args, tolerant=True)
+    given = read_given(args, tolerant=True)
+    if args.times is not None:
+        check_times(args.times, _count(given))
+    return given
 
 
 def _tell_one(message: str) -> None:
@@ -240,6 +243,7 @@ def _decode_sound(
     from legonn.search.listening import decode_recordings
 
     options = transcriber.options
+    before = journal.facts.get("seconds", 0.0)  # of sound, in the runs that this one resumes
     with (
         _open_outputs(args, journal, ids=True, nbest=options.nbest) as writer,
         journal.open(Path(args.times)) if args.times else contextlib.nullcontext() as times,
@@ -253,10 +257,11 @@ def _decode_sound(
             size=BATCHES_PER_WINDOW * options.batch_size,
             writer=writer,
             times=times,
+            times_suffix=Path(args.times or "").suffix,
             journal=journal,
             progress=progress,
         )
-    _tell([progress.summary(tally.seconds), *tally.messages(args.whole_seconds)])
+    _tell([progress.summary(tally.seconds - before), *tally.messages(args.whole_seconds)])
     return 1 if tally.bad else 0
 
 

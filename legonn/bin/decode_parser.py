@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import argparse
+import itertools
+import os
+from pathlib import Path
 from typing import Any
 
 from legonn.bin.decoding_options import add_decoding_options, add_device_options
 from legonn.bin.input_options import add_input_options, add_max_seconds
 from legonn.bin.system_options import add_system_options
+from legonn.data.atomic import is_stream
 
 __all__ = ["check", "make_parser"]
 
@@ -22,6 +26,7 @@ examples:
   legonn decode --encoder exp/asr --decoder exp/de --input a.wav b.flac
       prints <utt-id> <text>
   legonn decode --system exp/asr --input data/t/wav.scp --output out --times out/times
+  legonn decode --system exp/asr --input talk.mp3 --times talk.srt > talk.txt
   legonn decode --system exp/lego --input in.fr --output out.en --nbest 5 --jsonl out.jsonl
   legonn decode --encoder exp/asr --decoder exp/de --ensemble exp/asr --mode joint --input a.wav
       the borrowed decoder and the encoder's own, together
@@ -37,7 +42,8 @@ examples:
   alignment has for each token its first and its last position in the last interface, from 0: [[0, 1], [3, 3], ...],
   where CTC's best path of these tokens puts them. It is null where there is none: the interface has fewer positions
   than the tokens need, or the system is a plain encoder-decoder. Of audio, seconds has [start, end] of each token, as
-  if positions shared the sound equally; of a recording that was cut, positions count on from piece to piece.
+  if positions shared the sound equally; of a recording that was cut, positions count on from piece to piece. Of one
+  that can't be decoded the line has "error": "<why>" before its hypotheses, and score is null.
 
 lines that can't be decoded:
   A line that isn't UTF-8, or has more than --max_tokens tokens, is told, with file and line, and its output is empty;
@@ -55,7 +61,9 @@ audio:
   is cut at its quietest places; the texts of the pieces are joined by blanks, their scores are summed, and --nbest
   gives only the best. No context crosses a cut. --times has a line a piece,
       <utt-id> <start> <end> <text>
-  in seconds, with two decimals, from the start of the recording, or of the segment where there are segments.
+  in seconds, with two decimals, from the start of the recording, or of the segment where there are segments. A FILE.srt
+  or FILE.vtt gets subtitles instead, a cue a piece, of one recording: cues of several have no common clock.
+  Silence isn't decoded: a silent recording has an empty text, and that is no fault; a silent piece has no line.
   What can't be decoded (absent, damaged, shorter than 0.1 s) gets an empty text and a warning, the others are decoded;
   then the exit status is 1.
 """
@@ -100,7 +108,11 @@ def _add_files(group: Any) -> None:
         metavar="F",
         help="a folder for audio and Kaldi text, a file for plain lines; - is standard output",
     )
-    group.add_argument("--times", metavar="F", help="of audio: where to write when what was said")
+    group.add_argument(
+        "--times",
+        metavar="F",
+        help="of audio: where to write when what was said; F.srt and F.vtt become subtitles",
+    )
     group.add_argument(
         "--jsonl", metavar="F", help="write all hypotheses, their scores and alignments here, too"
     )
@@ -132,3 +144,17 @@ def check(parser: argparse.ArgumentParser, args: argparse.Namespace) -> None:
         parser.error("--jsonl -: name a file; standard output has the texts")
     if args.times == "-":
         parser.error("--times -: name a file; standard output has the texts")
+    for one, other in itertools.combinations(("output", "jsonl", "times"), 2):
+        names = getattr(args, one), getattr(args, other)
+        if None not in names and _is_one_file(*names):
+            parser.error(
+                f"--{one} {names[0]} and --{other} {names[1]} are one place: give each its own"
+            )
+
+
+def _is_one_file(*names: str) -> bool:
+    """Whether names, however they are spelled, lead to one place, where the one's content would replace the other's."""
+    first = Path(names[0])
+    if "-" in names or is_stream(first) and not first.is_dir():
+        return False
+    return len(set(map(os.path.realpath, names))) == 1

@@ -1,4 +1,4 @@
-"""`legonn validate`: all faults of data folders in one pass, each with its file and line."""
+"""`legonn validate`: all faults of data folders, or of recordings, in one pass, each with its file and line."""
 
 from __future__ import annotations
 
@@ -14,15 +14,30 @@ __all__ = ["get_parser", "main"]
 
 EPILOG = """\
 A folder is in Kaldi form: text.<case>.<lang> files with lines "<utt-id> <text>", the same ids in
-each, sorted in the C locale; for speech also wav.scp, and where it has them segments and utt2spk. Each
-recording is read whole. Exit status: 0 and a line of statistics a folder, or 2 and the list.
+each, sorted in the C locale; for speech also wav.scp, and where it has them segments and utt2spk. What
+`legonn decode --input` takes of sound is checked as well, before it is decoded: audio files, a folder of
+them at any depth, a wav.scp, or a folder that has one and no text:
+
+    legonn validate talks interview.flac data/test/wav.scp
+
+Each recording is read whole. Exit status: 0 and a line of statistics for each, or 2 and the list.
 """
 
 
 def get_parser() -> argparse.ArgumentParser:
     """Describe the command line."""
-    parser = argparse.ArgumentParser(prog="legonn validate", description=__doc__, epilog=EPILOG)
-    parser.add_argument("folders", nargs="+", metavar="DIR", help="data folder")
+    parser = argparse.ArgumentParser(
+        prog="legonn validate",
+        description=__doc__,
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument(
+        "folders",
+        nargs="+",
+        metavar="DATA",
+        help="data folder, audio file, folder of audio files, or wav.scp",
+    )
     parser.add_argument(
         "--files", nargs="+", default=[], help="files each folder must have (default: its text.*)"
     )

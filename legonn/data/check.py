@@ -1,13 +1,21 @@
-"""Every fault of a data folder in one pass, each with its file, its line and the remedy."""
+"""Every fault of a data folder, or of recordings, in one pass, each with its file, its line and the remedy."""
 
 from __future__ import annotations
 
+import os
 import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from legonn.data.folder import is_named_text, read_lines, split_id
+from legonn.errors import DataError
+from legonn.progress import Progress
+
+if TYPE_CHECKING:
+    from legonn.audio.check import RecordingsReport, SoundReport
 
 __all__ = ["FileReport", "FolderReport", "check_folder", "is_list_of_tokens"]
 
@@ -51,11 +59,12 @@ class FileReport:
 
 @dataclass(frozen=True)
 class FolderReport:
-    """The reports of a folder's files, and the faults between them."""
+    """The reports of a folder's files, and the faults between them; `unit` is what is counted."""
 
     folder: Path
     files: tuple[FileReport, ...]
     between: tuple[str, ...]
+    unit: str = "lines"
 
     @property
     def faults(self) -> list[str]:
@@ -70,7 +79,7 @@ class FolderReport:
     def summary(self) -> str:
         """One line of statistics."""
         count = len(self.files[0].ids) if self.files else 0
-        return f"{self.folder}: {count} lines; " + "; ".join(f.summary() for f in self.files)
+        return f"{self.folder}: {count} {self.unit}; " + "; ".join(f.summary() for f in self.files)
 
 
 def is_list_of_tokens(folder: Path) -> bool:
@@ -88,14 +97,15 @@ def check_folder(
     sample_rate: int | None = None,
     jobs: int = 1,
 ) -> FolderReport:
-    """Check a data folder's texts, its `utt2spk` and its recordings, each alone and against one another.
+    """Check a data folder's texts, its `utt2spk` and its recordings, each alone and against one another; or recordings.
 
     Parameters
     ----------
     folder : path
-        With `text.<case>.<lang>` files.
+        With `text.<case>.<lang>` files, `wav.scp` or both; or what else `legonn decode --input` takes of sound: an
+        audio file, a folder of them, a `wav.scp`.
     files : sequence of str
-        Their names; empty takes every `text` and `text.*`.
+        The texts' names; empty takes every `text` and `text.*`.
     max_length : int
         Longer texts, in characters, are counted in a warning; 0 is no limit.
     allow_pipes : bool
@@ -108,33 +118,95 @@ def check_folder(
         Processes that read recordings.
     """
     folder = Path(folder)
-    if not folder.is_dir():
-        return FolderReport(
-            folder, (), (f"{folder}: no such folder; make it (stage 1), or mend its name",)
-        )
+    listed = partial(
+        _check_listed,
+        allow_pipes=allow_pipes,
+        skip_bad=skip_bad,
+        sample_rate=sample_rate,
+        jobs=jobs,
+    )
+    if folder.name == "wav.scp" and not folder.is_dir():
+        return FolderReport(folder, (listed(folder.parent),), ())
     names = list(files) or sorted(path.name for path in folder.glob("text*") if is_named_text(path))
-    if not names:
-        return FolderReport(
-            folder,
-            (),
-            (f"{folder}: no text.<case>.<lang> file in it; name its text so, as text.tc.en",),
-        )
+    is_speech = os.path.exists(folder / "wav.scp")
+    if not folder.is_dir() or not (names or is_speech):
+        return _check_named(folder, skip_bad=skip_bad, sample_rate=sample_rate, jobs=jobs)
     if not files and (folder / "utt2spk").exists():
         names.append("utt2spk")
     reports = [check_file(folder / name, max_length=max_length) for name in names]
-    if (folder / "wav.scp").exists():
-        from legonn.audio.check import check_recordings
-
-        reports.append(
-            check_recordings(
-                folder,
-                allow_pipes=allow_pipes,
-                skip_bad=skip_bad,
-                sample_rate=sample_rate,
-                jobs=jobs,
-            )
-        )
+    if is_speech:
+        reports.append(listed(folder))
     return FolderReport(folder, tuple(reports), tuple(_differences(reports)))
+
+
+def _check_listed(
+    folder: Path, *, allow_pipes: bool, skip_bad: int, sample_rate: int | None, jobs: int
+) -> RecordingsReport:
+    """Check a folder's `wav.scp`, which must name something."""
+    from legonn.audio.check import check_recordings
+
+    report = check_recordings(
+        folder, allow_pipes=allow_pipes, skip_bad=skip_bad, sample_rate=sample_rate, jobs=jobs
+    )
+    if not (report.ids or report.faults):
+        report.faults.append(f"{report.path}: is empty")
+    return report
+
+
+def _check_named(path: Path, *, skip_bad: int, sample_rate: int | None, jobs: int) -> FolderReport:
+    """Check an audio file, or those of a folder that has neither texts nor `wav.scp`."""
+    from legonn.audio.check import RecordingsReport, check_sounds
+    from legonn.audio.inputs import by_id, is_sound, list_recordings
+
+    if not is_sound([str(path)]):
+        return FolderReport(path, (), (_no_data(path),))
+    report = RecordingsReport(path)
+    try:
+        utterances = list_recordings(path, tell=report.warnings.append)
+    except DataError as error:
+        fault = f"{path}: no text.<case>.<lang> file in it; name its text so, as text.tc.en. Of sound: {error}"
+        return FolderReport(path, (report,), (fault,))
+    found, clashes = by_id(utterances)
+    report.ids = {utt_id: number for number, utt_id in enumerate(found, 1)}
+    report.faults += [
+        f"{path}: two recordings have one id, {clash}; rename one, or name them in a wav.scp"
+        for clash in clashes
+    ]
+    with Progress(len(utterances), command="legonn validate", unit="recording") as progress:
+        for sound in check_sounds(utterances, jobs=jobs):
+            report.sounds.append(sound)
+            progress.add(1)
+    bad = [sound for sound in report.sounds if sound.faults]
+    told = report.faults if len(bad) > skip_bad else report.warnings
+    told += [fault for sound in bad for fault in sound.faults]
+    report.warnings += _oddities(report, sample_rate)
+    return FolderReport(path, (report,), (), unit="recordings")
+
+
+def _no_data(path: Path) -> str:
+    from legonn.audio.inputs import SPEECH
+
+    if path.exists():
+        return (
+            f"{path}: no data folder, and by its name no audio: give a folder of texts, or {SPEECH}"
+        )
+    return f"{path}: no such folder; make it (stage 1), or mend its name"
+
+
+def _oddities(report: RecordingsReport, sample_rate: int | None) -> Iterator[str]:
+    """What decoding puts up with; several channels and great length it takes as they are meant."""
+    from legonn.audio.check import REMEDIES
+
+    clipped = [sound for sound in report.sounds if "clipped" in sound.oddities]
+    if clipped:
+        yield f"{report.path}: {_counted(clipped)} {REMEDIES['clipped']}"
+    others = [sound for sound in report.sounds if sound.sample_rate not in (0, sample_rate)]
+    if sample_rate is not None and others:
+        yield f"{report.path}: {_counted(others)} don't have {sample_rate} Hz; decoding resamples them"
+
+
+def _counted(sounds: Sequence[SoundReport]) -> str:
+    return f"{len(sounds)} recordings ({sounds[0].utterance.source} first)"
 
 
 def check_file(path: Path, *, max_length: int) -> FileReport:

@@ -33,6 +33,8 @@ __all__ = [
 ]
 
 FORMATS = ("auto", "kaldi", "lines")
+# Whoever gives a folder such a name has meant a file.
+OF_FILES = (".txt", ".srt", ".vtt", ".json", ".jsonl")
 
 
 @dataclass(frozen=True)
@@ -172,8 +174,23 @@ class Writer(ABC):
     """Where hypotheses go."""
 
     @abstractmethod
-    def write(self, ids: Sequence[str] | None, hypotheses: Sequence[Sequence[Hypothesis]]) -> None:
-        """Write the hypotheses of some inputs, in their order; plain lines have no ids."""
+    def write(
+        self,
+        ids: Sequence[str] | None,
+        hypotheses: Sequence[Sequence[Hypothesis]],
+        faults: Sequence[str] = (),
+    ) -> None:
+        """Write the hypotheses of some inputs, in their order.
+
+        Parameters
+        ----------
+        ids : sequence of str or None
+            None of plain lines.
+        hypotheses : sequence
+            Of each input at least one, the best first.
+        faults : sequence of str
+            Why each input could not be decoded, empty where it could; none: all could.
+        """
 
 
 class Several(Writer):
@@ -182,10 +199,15 @@ class Several(Writer):
     def __init__(self, *writers: Writer) -> None:
         self.writers = writers
 
-    def write(self, ids: Sequence[str] | None, hypotheses: Sequence[Sequence[Hypothesis]]) -> None:
+    def write(
+        self,
+        ids: Sequence[str] | None,
+        hypotheses: Sequence[Sequence[Hypothesis]],
+        faults: Sequence[str] = (),
+    ) -> None:
         """See `Writer`."""
         for writer in self.writers:
-            writer.write(ids, hypotheses)
+            writer.write(ids, hypotheses, faults)
 
 
 class _Texts(Writer):
@@ -194,7 +216,12 @@ class _Texts(Writer):
     def __init__(self, file: IO[str]) -> None:
         self.file = file
 
-    def write(self, ids: Sequence[str] | None, hypotheses: Sequence[Sequence[Hypothesis]]) -> None:
+    def write(
+        self,
+        ids: Sequence[str] | None,
+        hypotheses: Sequence[Sequence[Hypothesis]],
+        faults: Sequence[str] = (),
+    ) -> None:
         for i, found in enumerate(hypotheses):
             key = "" if ids is None else f"{ids[i]} "
             self.file.write(f"{key}{found[0].text}\n")
@@ -209,7 +236,12 @@ class _Folder(Writer):
     def __init__(self, files: Sequence[dict[str, IO[str]]]) -> None:
         self.files = files
 
-    def write(self, ids: Sequence[str] | None, hypotheses: Sequence[Sequence[Hypothesis]]) -> None:
+    def write(
+        self,
+        ids: Sequence[str] | None,
+        hypotheses: Sequence[Sequence[Hypothesis]],
+        faults: Sequence[str] = (),
+    ) -> None:
         assert ids is not None
         for utt_id, found in zip(ids, hypotheses, strict=True):
             for one, files in zip(found, self.files, strict=False):
@@ -245,12 +277,17 @@ Opener = Callable[[Path], AbstractContextManager[IO[str]]]
 
 
 def check_output(output: str, *, ids: bool) -> None:
-    """Raise a ConfigError if it is a folder and there are no ids, or a file and there are."""
+    """Raise a ConfigError if it is a folder and there are no ids, or there are and it is a file, or named like one."""
     path = Path(output)
     if output != "-" and path.exists() and path.is_dir() != ids:
         raise ConfigError(
             f"--output {output} is a {'file' if ids else 'folder'}; input "
             f"{'with ids gives a folder' if ids else 'without ids gives a file'}"
+        )
+    if ids and path.suffix.lower() in OF_FILES and not path.exists():
+        raise ConfigError(
+            f"--output {output} would become a folder, as input with ids gives one: name it without {path.suffix}. "
+            "For a file send standard output to one, > FILE, or give --jsonl FILE, or of audio --times FILE"
         )
 
 

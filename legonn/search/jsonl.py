@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Sequence
 from typing import IO, Any
 
@@ -13,7 +14,7 @@ __all__ = ["JsonLines"]
 
 
 class JsonLines(Writer):
-    """Writes `{"id": ..., "hypotheses": [...]}`.
+    """Writes `{"id": ..., "hypotheses": [...]}`; of what could not be decoded also `"error"`, and scores are null.
 
     Parameters
     ----------
@@ -27,12 +28,23 @@ class JsonLines(Writer):
         self.file = file
         self.number = first
 
-    def write(self, ids: Sequence[str] | None, hypotheses: Sequence[Sequence[Hypothesis]]) -> None:
+    def write(
+        self,
+        ids: Sequence[str] | None,
+        hypotheses: Sequence[Sequence[Hypothesis]],
+        faults: Sequence[str] = (),
+    ) -> None:
         """See `Writer`."""
         for i, found in enumerate(hypotheses):
-            key = self.number if ids is None else ids[i]
+            line: dict[str, Any] = {"id": self.number if ids is None else ids[i]}
             self.number += 1
-            line = {"id": key, "hypotheses": [_described(one) for one in found]}
+            described = [_described(one) for one in found]
+            if faults and faults[i]:
+                # It may name a file whose name isn't UTF-8.
+                line["error"] = os.fsencode(faults[i]).decode("utf-8", errors="replace")
+                # 0 would be the best there is.
+                described = [{**one, "score": None} for one in described]
+            line["hypotheses"] = described
             self.file.write(json.dumps(line, ensure_ascii=False) + "\n")
         self.file.flush()
 

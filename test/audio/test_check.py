@@ -22,8 +22,8 @@ def noise(seconds: float, level: float = 0.1) -> NDArray[np.float64]:
     return np.random.default_rng(1).uniform(-level, level, round(seconds * RATE))
 
 
-def write(path: Path, samples: NDArray[np.float64], **options: str) -> None:
-    soundfile.write(path, samples, RATE, **options)
+def write(path: Path, samples: NDArray[np.float64], rate: int = RATE, **options: str) -> None:
+    soundfile.write(path, samples, rate, **options)
 
 
 def cut(path: Path, samples: NDArray[np.float64]) -> None:
@@ -39,6 +39,22 @@ def not_a_number(path: Path) -> None:
     write(path, samples, subtype="FLOAT")
 
 
+def unfinish(path: Path, samples: NDArray[np.float64]) -> None:
+    """As a recorder leaves it that was killed: no length of the data yet."""
+    write(path, samples)
+    content = path.read_bytes()
+    path.write_bytes(content[:40] + bytes(4) + content[44:])
+
+
+def stream(path: Path, samples: NDArray[np.float64]) -> None:
+    """As encoders of live streams leave FLAC: the last 36 bits of 64, after rate, channels and bits, are 0."""
+    write(path, samples)
+    content = bytearray(path.read_bytes())
+    content[21] &= 0xF0
+    content[22:26] = bytes(4)
+    path.write_bytes(content)
+
+
 BAD: dict[str, tuple[Callable[[Path], object], str]] = {
     "empty.wav": (lambda path: path.write_bytes(b""), "no sound that can be read"),
     "text.wav": (lambda path: path.write_text("not a sound\n" * 50), "no sound that can be read"),
@@ -51,6 +67,9 @@ BAD: dict[str, tuple[Callable[[Path], object], str]] = {
     "absent.wav": (lambda path: None, "no such file"),
     f"{'x' * 300}.wav": (lambda path: None, "no such file"),
     f"a.ark:{'9' * 30}": (lambda path: None, "no such file"),
+    "rate.wav": (lambda path: write(path, noise(1), rate=3), "3 Hz, says its header"),
+    "unfinished.wav": (lambda path: unfinish(path, noise(1)), "its header was never finished"),
+    "stream.flac": (lambda path: stream(path, noise(1)), "doesn't say how long it is"),
     "samples.raw": (lambda path: path.write_bytes(bytes(32000)), "can't be read"),
     "cut.ogg": (lambda path: cut(path, noise(1)), "cut off: "),
     "inverted.wav": (
@@ -105,6 +124,14 @@ def test_odd_audio_is_only_counted(
     write(tmp_path / "a.wav", samples)
     report = check_sound(Utterance("u", str(tmp_path / "a.wav"), "wav.scp:1"))
     assert (report.faults, report.oddities) == ((), (oddity,))
+
+
+def test_segments_of_what_is_there_of_a_cut_recording(tmp_path: Path) -> None:
+    cut(tmp_path / "a.wav", noise(3))
+    there = Utterance("u", str(tmp_path / "a.wav"), "segments:1", start=0.0, end=1.0)
+    gone = Utterance("u", str(tmp_path / "a.wav"), "segments:2", start=2.0, end=3.0)
+    assert check_sound(there).faults == ()
+    assert "no samples" in check_sound(gone).faults[0]
 
 
 def test_a_segment_beyond_the_recording(tmp_path: Path) -> None:

@@ -56,9 +56,19 @@ def test_a_long_one_is_in_pieces(tmp_path: Path) -> None:
     assert 4.1 < middle < 4.9
 
 
-def test_silence_is_heard(tmp_path: Path) -> None:
+def test_silence_is_no_fault_and_has_nothing_to_search(tmp_path: Path) -> None:
     found = heard(write(tmp_path / "a.flac", np.zeros(RATE)))
-    assert (found.fault, found.spans) == ("", ((0, RATE),))
+    assert (found.fault, found.spans, found.seconds) == ("", (), 1.0)
+
+
+def test_pieces_in_which_nobody_is_heard_are_left_out(tmp_path: Path) -> None:
+    samples = noise(40)
+    samples[5 * RATE : 35 * RATE] *= 1e-4
+    whole = heard(write(tmp_path / "a.wav", noise(40)), longest=8.0)
+    found = heard(write(tmp_path / "b.wav", samples), longest=8.0)
+    assert len(whole.spans) >= 5 and len(found.spans) == 2
+    assert found.times()[0][0] == 0.0 and found.times()[1][1] == 40.0
+    assert all(np.abs(piece).max() > 0.05 for piece in found.pieces())
 
 
 def shortened(path: Path, samples: NDArray[np.float64]) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -103,6 +105,115 @@ def test_a_folder_without_audio(tmp_path: Path) -> None:
     touch(tmp_path, "notes.txt")
     with pytest.raises(DataError, match="has neither wav.scp nor audio files: name a folder that"):
         find_recordings([str(tmp_path)])
+
+
+def test_links_to_folders_are_followed_but_not_in_a_ring(tmp_path: Path) -> None:
+    """`in/far` leads to `far`, whose `home` leads back to `in` and whose `self` leads to itself."""
+    touch(tmp_path, "in/a.wav", "in/near/b.wav", "far/c.wav")
+    (tmp_path / "in/far").symlink_to(tmp_path / "far")
+    (tmp_path / "in/twin").symlink_to("near")
+    (tmp_path / "far/home").symlink_to(tmp_path / "in")
+    (tmp_path / "far/self").symlink_to(".")
+    (tmp_path / "link").symlink_to("in")
+    wanted = ["a", "far-c", "near-b", "twin-b"]
+    assert list(find_recordings([str(tmp_path / "in")])) == wanted
+    assert list(find_recordings([str(tmp_path / "link")])) == wanted
+    # From the other side the ring is entered elsewhere.
+    assert list(find_recordings([str(tmp_path / "far")])) == [
+        "c",
+        "home-a",
+        "home-near-b",
+        "home-twin-b",
+    ]
+
+
+def test_a_link_that_leads_nowhere_is_a_recording_by_its_name_only(tmp_path: Path) -> None:
+    touch(tmp_path, "a.wav")
+    (tmp_path / "b.wav").symlink_to("gone.wav")
+    (tmp_path / "notes").symlink_to("gone")
+    assert list(find_recordings([str(tmp_path)])) == ["a", "b"]
+
+
+@pytest.mark.parametrize("locked", ["", "b/c"])
+def test_a_folder_that_cannot_be_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, locked: str
+) -> None:
+    """Also for root, who may read everything."""
+    touch(tmp_path, "a.wav", "b/c/d.wav")
+    scandir = os.scandir
+
+    def refuse(path: Path) -> Iterator[os.DirEntry[str]]:
+        if path == tmp_path / locked:
+            raise PermissionError(13, "Permission denied", str(path))
+        return scandir(path)
+
+    monkeypatch.setattr("os.scandir", refuse)
+    with pytest.raises(DataError) as error:
+        find_recordings([str(tmp_path)])
+    assert str(error.value) == (
+        f"{tmp_path / locked} can't be read (Permission denied): give yourself the right to read it, for example with "
+        "chmod, or move it elsewhere"
+    )
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root reads everything")
+def test_a_folder_that_may_not_be_entered(tmp_path: Path) -> None:
+    touch(tmp_path, "a.wav")
+    (tmp_path / "locked").mkdir(mode=0)
+    for path in (tmp_path, tmp_path / "locked"):
+        with pytest.raises(DataError, match=r"locked can't be read \(Permission denied\): give"):
+            find_recordings([str(path)])
+
+
+def test_what_hidden_folders_hold_is_not_looked_at(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    touch(tmp_path, "a.wav", ".trash/b.m4a")
+    looked = []
+    scandir = os.scandir
+
+    def look(path: Path) -> Iterator[os.DirEntry[str]]:
+        looked.append(path)
+        return scandir(path)
+
+    monkeypatch.setattr("os.scandir", look)
+    assert list(find_recordings([str(tmp_path)])) == ["a"]
+    assert looked == [tmp_path]
+
+
+def test_recordings_of_formats_that_cannot_be_read_are_counted(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    touch(tmp_path, "a.wav", "b.M4A", "x/c.webm", "x/d.m4a", "._e.m4a", "x/notes.txt", "e.json")
+    told: list[str] = []
+    assert list(find_recordings([str(tmp_path)], tell=told.append)) == ["a"]
+    assert told == [
+        f"{tmp_path}: 3 files are left out, as they can't be read by their names' formats (.m4a, .webm): convert "
+        "them, for example with ffmpeg"
+    ]
+    find_recordings([str(tmp_path)])
+    printed = capsys.readouterr()
+    assert (printed.out, printed.err) == ("", f"legonn: warning: {told[0]}\n")
+
+
+@pytest.mark.parametrize("name", "a.aac a.amr a.mkv a.mov a.mp4 a.webm a.wma a.m4a".split())
+def test_a_folder_of_such_files_alone_says_so_too(tmp_path: Path, name: str) -> None:
+    touch(tmp_path, name)
+    told: list[str] = []
+    with pytest.raises(DataError, match="has neither wav.scp nor audio files"):
+        find_recordings([str(tmp_path)], tell=told.append)
+    assert (
+        f"1 files are left out, as they can't be read by their names' formats ({name[1:]})"
+        in (told[0])
+    )
+
+
+def test_texts_beside_recordings_deserve_no_word(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    touch(tmp_path, "a.wav", "a.txt", "a.json", "README", "a.TextGrid")
+    find_recordings([str(tmp_path)])
+    assert capsys.readouterr().err == ""
 
 
 def test_a_kaldi_folder_by_its_own_name_or_its_files(tmp_path: Path) -> None:

@@ -197,7 +197,7 @@ def test_bad_recordings_are_all_named_and_nothing_becomes_a_folder(
         prepare(source, tmp_path / "out", skip_bad=1)
     assert len(error.value.items) == 2
     assert "no sound that can be read" in error.value.items[0]
-    assert error.value.items[1].endswith("silence; remove the line")
+    assert error.value.items[1].endswith("silence; leave it out")
     assert not (tmp_path / "out/wav.scp").exists()
 
 

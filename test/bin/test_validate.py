@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
+import soundfile
 
 from legonn.bin.validate import main
 from legonn.cli import run
@@ -87,3 +89,57 @@ def test_token_lists_beside_the_sets_are_left_out(
     printed = capsys.readouterr()
     assert printed.out.startswith(f"{good}: ") and printed.out.count("\n") == 1
     assert f"left out: {tmp_path / 'en_token_list'}: token lists, no data" in printed.err
+
+
+def test_what_decode_takes_of_sound_is_checked(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    noise = np.random.default_rng(1).uniform(-0.1, 0.1, 16000)
+    (tmp_path / "talks/x").mkdir(parents=True)
+    for name in ("a.wav", "talks/b.flac", "talks/x/c.wav"):
+        soundfile.write(tmp_path / name, noise, 16000)
+    (tmp_path / "talks/d.webm").touch()
+    (tmp_path / "wav.scp").write_text("a a.wav\n")
+    given = [str(tmp_path / name) for name in ("a.wav", "talks", "wav.scp", "")]
+    assert main(given) == 0
+    printed = capsys.readouterr()
+    assert printed.out.splitlines() == [
+        f"{tmp_path}/a.wav: 1 recordings; a.wav 0.00 h, 1.0 to 1.0 s",
+        f"{tmp_path}/talks: 2 recordings; talks 0.00 h, 1.0 to 1.0 s",
+        f"{tmp_path}/wav.scp: 1 lines; wav.scp 0.00 h, 1.0 to 1.0 s",
+        f"{tmp_path}: 1 lines; wav.scp 0.00 h, 1.0 to 1.0 s",
+    ]
+    assert printed.err.startswith(
+        f"legonn validate: warning: {tmp_path}/talks: 1 files are left out"
+    )
+
+
+def test_bad_recordings_of_all_that_is_given_are_listed_at_once(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "talks").mkdir()
+    for name in ("a.wav", "talks/b.flac", "talks/c.wav"):
+        (tmp_path / name).write_text("no sound\n")
+    (tmp_path / "wav.scp").write_text("a a.wav\na a.wav\n")
+    given = [str(tmp_path / name) for name in ("a.wav", "talks", "wav.scp")]
+    monkeypatch.setattr("sys.argv", ["legonn validate", *given])
+    assert run(main) == 2
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    first, *lines = [line.strip() for line in printed.err.splitlines()]
+    assert first == "legonn validate: error: 5 faults; mend them and run again:"
+    assert [line.replace(f"{tmp_path}/", "").split(" (")[0] for line in lines] == [
+        "a.wav: no sound that can be read",
+        "talks/b.flac: no sound that can be read",
+        "talks/c.wav: no sound that can be read",
+        "wav.scp:2: id a again, first in line 1; ids name one line each",
+        "wav.scp:1: a.wav: no sound that can be read",
+    ]
+
+
+def test_the_help_shows_how_recordings_are_checked(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["--help"])
+    assert (
+        "\n    legonn validate talks interview.flac data/test/wav.scp\n" in capsys.readouterr().out
+    )

@@ -13,12 +13,14 @@ from legonn.search import Hypothesis
 from legonn.search.files import (
     Lines,
     Several,
+    check_output,
     open_whole,
     open_writer,
     read_input,
     stream_lines,
 )
 from legonn.search.journal import open_journal
+from legonn.search.jsonl import JsonLines
 
 
 def hypothesis(text: str, score: float = -0.5) -> Hypothesis:
@@ -184,6 +186,19 @@ def test_a_file_where_a_folder_is_needed_and_the_reverse(tmp_path: Path) -> None
         pass
 
 
+@pytest.mark.parametrize("name", ["a.txt", "talk.SRT", "talk.vtt", "all.json", "all.jsonl"])
+def test_a_folder_is_not_named_like_a_file_unless_it_is_there(tmp_path: Path, name: str) -> None:
+    path = tmp_path / name
+    with pytest.raises(
+        ConfigError, match=r"--output .* would become a folder.* > FILE, or give --jsonl FILE"
+    ):
+        check_output(str(path), ids=True)
+    check_output(str(path), ids=False)
+    path.mkdir()
+    check_output(str(path), ids=True)
+    check_output(str(tmp_path / "new" / "out.de"), ids=True)
+
+
 def test_a_pipe_is_written_to_and_stays_one(tmp_path: Path) -> None:
     path = tmp_path / "pipe"
     os.mkfifo(path)
@@ -203,8 +218,10 @@ def test_a_folder_in_the_place_of_a_file(tmp_path: Path) -> None:
 def test_several_writers_get_the_same(tmp_path: Path) -> None:
     names = [str(tmp_path / name) for name in "ab"]
     with open_writer(names[0], ids=False) as first, open_writer(names[1], ids=False) as second:
-        Several(first, second).write(None, [[hypothesis("c")]])
+        third = io.StringIO()
+        Several(first, second, JsonLines(third)).write(None, [[hypothesis("c")]], ["no sound"])
     assert [Path(name).read_text() for name in names] == ["c\n", "c\n"]
+    assert '"error": "no sound"' in third.getvalue()
 
 
 def test_standard_output_gets_ids_where_there_are(capsys: pytest.CaptureFixture[str]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 
 from legonn.search import Hypothesis
 from legonn.search.alignment import Alignment
@@ -38,6 +39,18 @@ def test_lines_without_ids_are_counted_and_what_is_empty_has_an_empty_alignment(
     assert (first["id"], second["id"]) == (7, 8)
     assert second["hypotheses"] == [
         {"text": "", "tokens": [], "score": 0.0, "scores": {}, "alignment": []}
+    ]
+
+
+def test_what_could_not_be_decoded_says_why_and_has_no_score() -> None:
+    file = io.StringIO()
+    name = os.fsdecode(b"\xff.wav")  # no UTF-8
+    JsonLines(file).write(["u1", "u2"], [[EMPTY], [EMPTY]], ["", f"{name}: no such file"])
+    assert file.getvalue().splitlines() == [
+        '{"id": "u1", "hypotheses": ['
+        '{"text": "", "tokens": [], "score": 0.0, "scores": {}, "alignment": []}]}',
+        '{"id": "u2", "error": "\N{REPLACEMENT CHARACTER}.wav: no such file", "hypotheses": ['
+        '{"text": "", "tokens": [], "score": null, "scores": {}, "alignment": []}]}',
     ]
 
 
