@@ -215,16 +215,16 @@ class Chain(AbsESPnetModel):
                 if self.ctc_weight:
                     loss = loss + self.ctc_weight * ctc
                 if self.training and self.ctc_first:
-                    teaches = (ctc.detach() <= self.ctc_first).to(
-                        ce
-                    )  # of the last, which the decoder reads
+                    # The last interface's counts, which the decoder reads; what can't be emitted costs nothing.
+                    emitted_tokens = ((lengths + 1) * emitted).sum()
+                    teaches = (ctc.detach() * count < self.ctc_first * emitted_tokens).to(ce)
             loss = loss + teaches * self.ce_weight * ce
             if agreeing:
                 tokens = count / 2  # of one pass
                 if self.ce_consistency:
                     apart = disagreement(logits.log_softmax(dim=-1)).sum() / tokens
                     stats["ce_disagreement"] = apart.detach()
-                    loss = loss + self.ce_consistency * apart
+                    loss = loss + teaches * self.ce_consistency * apart
                 if self.ctc_consistency and encoded.marginals:
                     crossed = torch.cat([disagreement(m.real()) for m in encoded.marginals])
                     apart = crossed.sum() / tokens

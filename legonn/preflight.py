@@ -64,6 +64,8 @@ def _check_losses(args: argparse.Namespace) -> None:
             raise ConfigError(f"--{name} is {weight}; it must be 0 or more")
     if not any(weights.values()):
         raise ConfigError("--ctc_weight and --ce_weight are both 0: nothing would be learned")
+    if not args.ctc_weight and dict(args.chain_conf or {}).get("ctc_first"):
+        raise ConfigError("ctc_first waits for CTC, which is not learned with --ctc_weight 0")
 
 
 def _check_criteria(args: argparse.Namespace, chain: Chain) -> None:

@@ -412,7 +412,7 @@ class System:
         if isinstance(recordings, (str, bytes, os.PathLike, np.ndarray, Tensor)):
             raise ConfigError(
                 f"transcribe takes a list of recordings, and was given one {type(recordings).__name__}: "
-                "call transcribe([recording])"
+                "call transcribe([recording]), or of rows transcribe(list(rows))"
             )
         transcriber = Transcriber(self, DecodingOptions.load(None, options))
         whole, longest = limits(self.longest_seconds)

@@ -114,13 +114,13 @@ def test_a_decoder_can_wait_for_ctc(make: Callable[..., Chain], system: str) -> 
         return float(stats["loss_ctc"]), {n: p.grad for n, p in chain.named_parameters()}
 
     ctc, always = slopes(0.0)
-    _, learns = slopes(ctc + 0.01)
-    _, waits = slopes(ctc - 0.01)
+    _, learns = slopes(100.0)
+    _, waits = slopes(ctc / 2)
     decoder = [name for name in always if name.startswith("decoder.blocks")]
     assert decoder and all(torch.equal(learns[name], always[name]) for name in decoder)
     assert all(not waits[name].any() for name in decoder)
     assert any(slope.any() for name, slope in waits.items() if name.startswith("head"))
-    chain = make(system=system, chain_conf={"ctc_first": ctc - 0.01}).eval()
+    chain = make(system=system, chain_conf={"ctc_first": ctc / 2}).eval()
     loss, stats, _ = chain(**batch_of(*PAIRS))
     assert loss.item() == pytest.approx(float(stats["loss_ce"] + stats["loss_ctc"]), rel=1e-6)
 

@@ -40,6 +40,7 @@ def refusal(
         ),
         ({"ctc_weight": -1.0}, "--ctc_weight is -1.0; it must be 0 or more"),
         ({"ctc_weight": 0.0, "ce_weight": 0.0}, "are both 0: nothing would be learned"),
+        ({"ctc_weight": 0.0, "chain_conf": {"ctc_first": 2.0}}, "ctc_first waits for CTC"),
         ({"use_deepspeed": True}, "--use_deepspeed: its checkpoints are of another kind"),
         ({"batch_size": 0}, "--batch_size is 0; it must be at least 1"),
         (

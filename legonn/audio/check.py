@@ -220,7 +220,7 @@ def _faults(utterance: Utterance, samples: Samples, seconds: float) -> Iterator[
         yield "samples that are no numbers (NaN or infinite); write the file again"
     elif level < SILENCE:
         yield SILENT
-    elif samples.shape[1] > 1 and is_silent(samples.mean(axis=1)):
+    elif samples.shape[1] > 1 and _level(samples.mean(axis=1)) < SILENCE:
         yield "channels that cancel each other when they are mixed; keep one of them"
 
 
@@ -234,9 +234,10 @@ def _unfinished(utterance: Utterance) -> str:
     )
 
 
-def is_silent(samples: Samples) -> bool:
-    """Whether nobody can be heard in samples (N, ...)."""
-    return _level(samples) < SILENCE
+def is_silent(samples: Samples, rate: int) -> bool:
+    """Whether nobody can be heard in any tenth of a second of samples (N,)."""
+    short = max(1, rate // 10)
+    return all(_level(samples[i : i + short]) < SILENCE for i in range(0, len(samples), short))
 
 
 def _level(samples: Samples) -> float:

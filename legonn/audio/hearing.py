@@ -37,6 +37,8 @@ class Heard:
         Start and end of each piece in samples, see `cut`; silent ones are left out, and where there is a fault, all.
     fault : str
         Why it can't be decoded: `file: what; remedy`.
+    is_cut : bool
+        Whether its pieces, silent ones included, are several.
     """
 
     utterance: Utterance
@@ -44,6 +46,7 @@ class Heard:
     rate: int = 1
     spans: tuple[tuple[int, int], ...] = ()
     fault: str = ""
+    is_cut: bool = False
 
     @property
     def seconds(self) -> float:
@@ -86,8 +89,8 @@ def hear(
         fault = f"{utterance.where}: there isn't memory enough for it; cut it, or name parts of it in segments"
         return Heard(utterance, fault=fault)
     spans = cut(samples, sample_rate, longest=longest, whole=whole)
-    spans = [span for span in spans if not is_silent(samples[slice(*span)])]
-    return Heard(utterance, samples, sample_rate, tuple(spans))
+    said = [span for span in spans if not is_silent(samples[slice(*span)], sample_rate)]
+    return Heard(utterance, samples, sample_rate, tuple(said), is_cut=len(spans) > 1)
 
 
 def windows(

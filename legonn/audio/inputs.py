@@ -18,6 +18,7 @@ __all__ = [
     "by_id",
     "check_kind",
     "find_recordings",
+    "has_suffix",
     "is_sound",
     "list_recordings",
     "utterance_id",
@@ -70,10 +71,11 @@ def _is_sound(path: str) -> bool:
     if path == "-":
         return False
     given = Path(path)
-    return given.is_dir() or given.name == "wav.scp" or _has_suffix(given)
+    return given.is_dir() or given.name == "wav.scp" or has_suffix(given)
 
 
-def _has_suffix(path: Path) -> bool:
+def has_suffix(path: Path) -> bool:
+    """Whether a name ends as audio files' do."""
     return path.suffix.lower() in SUFFIXES
 
 
@@ -184,14 +186,14 @@ def list_recordings(
 
 
 def _folder(folder: Path, tell: Callable[[str], None]) -> list[Utterance]:
-    files = sorted(_walk(folder, Path()))
+    files = sorted(_walk(folder, Path(), tell))
     unreadable = [name.suffix.lower() for name in files if name.suffix.lower() in UNREADABLE]
     if unreadable:
         tell(
             f"{folder}: {len(unreadable)} files are left out, as they can't be read by their names' formats "
             f"({', '.join(sorted(set(unreadable)))}): convert them, for example with ffmpeg"
         )
-    utterances = [_named(folder / name, name) for name in files if _has_suffix(name)]
+    utterances = [_named(folder / name, name) for name in files if has_suffix(name)]
     if not utterances:
         raise DataError(
             f"{folder} has neither wav.scp nor audio files: name a folder that has. Audio files end in "
@@ -200,25 +202,45 @@ def _folder(folder: Path, tell: Callable[[str], None]) -> list[Utterance]:
     return sorted(utterances, key=lambda one: one.utt_id.encode("utf-8"))  # as the C locale does
 
 
-def _walk(folder: Path, below: Path, above: frozenset[str] = frozenset()) -> Iterator[Path]:
+def _walk(
+    folder: Path, below: Path, tell: Callable[[str], None], above: frozenset[str] = frozenset()
+) -> Iterator[Path]:
     """Files in `folder / below`, relative to `folder`; without hidden ones, as other systems' file managers leave.
 
-    Links to folders are followed, but not into one of `above`, the real paths that lead here: it would never end.
+    Links to folders are followed, but not within `folder`, to what holds it, or into `above`, the real paths that lead
+    here: files would come twice, or without an end. A folder below `folder` that can't be read is told.
     """
     above |= {os.path.realpath(folder / below)}
     try:
         with os.scandir(folder / below) as entries:
-            names = {entry.name: entry.is_dir() for entry in entries if entry.name[0] != "."}
+            names = {entry.name: _is_folder(entry) for entry in entries if entry.name[0] != "."}
     except OSError as error:
-        raise DataError(
-            f"{error.filename} can't be read ({error.strerror}): give yourself the right to read it, for example "
-            "with chmod, or move it elsewhere"
-        ) from error
+        fault = f"{error.filename} can't be read ({error.strerror}): give yourself the right to read it, for example "
+        fault += "with chmod, or move it elsewhere"
+        if not below.parts:
+            raise DataError(fault) from error
+        tell(f"left out: {fault}")
+        return
     for name, is_folder in names.items():
         if not is_folder:
             yield below / name
-        elif os.path.realpath(folder / below / name) not in above:
-            yield from _walk(folder, below / name, above)
+        elif _leads_elsewhere(folder, folder / below / name, above):
+            yield from _walk(folder, below / name, tell, above)
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # a link to itself, or to where one may not look
+        return False
+
+
+def _leads_elsewhere(folder: Path, path: Path, above: frozenset[str]) -> bool:
+    """Whether a folder is none that `folder` has elsewhere, or that has it."""
+    real, root = os.path.realpath(path), os.path.realpath(folder)
+    return not path.is_symlink() or (
+        real not in above and os.path.commonpath([real, root]) not in (real, root)
+    )
 
 
 def _named(path: Path, name: Path) -> Utterance:

@@ -277,7 +277,7 @@ def _read(utterance: Utterance) -> tuple[Samples, int]:
             start, count = _span(utterance, file.samplerate)
             if start:
                 file.seek(min(start, file.frames))
-            if file.frames >= UNKNOWN:
+            if count is None and file.frames >= UNKNOWN:
                 raise DataError(
                     f"{utterance.where}: its header doesn't say how long it is, as of a live stream's; write the file "
                     "anew, for example with ffmpeg"

@@ -127,7 +127,7 @@ def check_folder(
     )
     if folder.name == "wav.scp" and not folder.is_dir():
         return FolderReport(folder, (listed(folder.parent),), ())
-    names = list(files) or sorted(path.name for path in folder.glob("text*") if is_named_text(path))
+    names = list(files) or sorted(path.name for path in folder.glob("text*") if _is_text(path))
     is_speech = os.path.exists(folder / "wav.scp")
     if not folder.is_dir() or not (names or is_speech):
         return _check_named(folder, skip_bad=skip_bad, sample_rate=sample_rate, jobs=jobs)
@@ -137,6 +137,12 @@ def check_folder(
     if is_speech:
         reports.append(listed(folder))
     return FolderReport(folder, tuple(reports), tuple(_differences(reports)))
+
+
+def _is_text(path: Path) -> bool:
+    from legonn.audio.inputs import has_suffix
+
+    return is_named_text(path) and not has_suffix(path)
 
 
 def _check_listed(
@@ -177,7 +183,7 @@ def _check_named(path: Path, *, skip_bad: int, sample_rate: int | None, jobs: in
             report.sounds.append(sound)
             progress.add(1)
     bad = [sound for sound in report.sounds if sound.faults]
-    told = report.faults if len(bad) > skip_bad else report.warnings
+    told = report.warnings if path.is_dir() and len(bad) <= skip_bad else report.faults
     told += [fault for sound in bad for fault in sound.faults]
     report.warnings += _oddities(report, sample_rate)
     return FolderReport(path, (report,), (), unit="recordings")

@@ -41,8 +41,8 @@ class Tally:
 
     Attributes
     ----------
-    total, bad, cut : int
-        All; those that could not be decoded; those that were cut.
+    total, bad, cut, silent : int
+        All; those that could not be decoded; those that were cut; those in which nobody is heard.
     seconds : float
         Of sound that was decoded.
     """
@@ -50,6 +50,7 @@ class Tally:
     total: int = 0
     bad: int = 0
     cut: int = 0
+    silent: int = 0
     seconds: float = 0.0
 
     def add(self, window: Iterable[Heard]) -> None:
@@ -57,13 +58,16 @@ class Tally:
         for heard in window:
             self.total += 1
             self.bad += bool(heard.fault)
-            self.cut += len(heard.spans) > 1
+            self.cut += heard.is_cut
+            self.silent += not (heard.spans or heard.fault)
             self.seconds += heard.seconds
 
     def messages(self, longest: float) -> Iterator[str]:
         """What of it should be told."""
         if self.cut:
             yield f"{self.cut} of {self.total} recordings are longer than {longest:g} s: cut at quiet places, joined"
+        if self.silent:
+            yield f"{self.silent} of {self.total} recordings are silent: their texts are empty"
         if self.bad:
             yield f"{self.bad} of {self.total} recordings could not be decoded"
 

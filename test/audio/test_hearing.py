@@ -69,6 +69,13 @@ def test_pieces_in_which_nobody_is_heard_are_left_out(tmp_path: Path) -> None:
     assert len(whole.spans) >= 5 and len(found.spans) == 2
     assert found.times()[0][0] == 0.0 and found.times()[1][1] == 40.0
     assert all(np.abs(piece).max() > 0.05 for piece in found.pieces())
+    assert found.is_cut and not heard(write(tmp_path / "c.wav", noise(1))).is_cut
+
+
+def test_a_word_in_a_long_silence_is_heard(tmp_path: Path) -> None:
+    samples = np.zeros(28 * RATE)
+    samples[9 * RATE : 10 * RATE] = 0.002 * np.sin(np.arange(RATE))  # -57 dB, in all of it -71
+    assert heard(write(tmp_path / "a.wav", samples)).spans == ((0, 28 * RATE),)
 
 
 def shortened(path: Path, samples: NDArray[np.float64]) -> None:

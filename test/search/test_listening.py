@@ -68,7 +68,8 @@ LENGTHS: Any = Lengths()
 def heard(utt_id: str, *lengths: int) -> Heard:
     edges = np.cumsum([0, *lengths]).tolist()
     samples = np.zeros(edges[-1], np.float32)
-    return Heard(Utterance(utt_id, "", ""), samples, 10, tuple(zip(edges, edges[1:], strict=False)))
+    spans = tuple(zip(edges, edges[1:], strict=False))
+    return Heard(Utterance(utt_id, "", ""), samples, 10, spans, is_cut=len(spans) > 1)
 
 
 def test_one_piece_keeps_all_its_hypotheses() -> None:

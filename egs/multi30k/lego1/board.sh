@@ -229,6 +229,7 @@ pieces() {
     for seed in ${seeds}; do
         listen_for_pieces 750 "${seed}" "${list}" hybrid_pieces
         listen_for_pieces 1250 "${seed}" "${list}" hybrid_pieces pieces
+        late_decoder 1250 "${seed}" "${list}"
     done
     listen_for_pieces 2500 "${first}" "${list}" hybrid_pieces pieces
     bridge_from_pieces "${text}" "${list}"
@@ -271,6 +272,24 @@ listen_for_pieces() { # listen_for_pieces CAPTIONS SEED LIST ENCODER ...: own de
     swap E6 "hybrid-encoder,pieces+De-En-decoder+own-decoder+LM,${captions}" "${listener}" "${lender}" "${seed}" \
         "${data[@]}" --inference_config conf/tuning/decode_speech_together_lm.yaml --ensemble "${expdir}/${listener}" \
         --pretrained_lm "$(captions_model)" "${baseline[@]}"
+}
+
+late_decoder() { # late_decoder CAPTIONS SEED LIST: no length controller, and a decoder that begins anew when CTC has learned
+    local captions=$1 seed=$2 tag=spoken$1 lender=donor${donor_pairs[5000]#1-}_pieces_s${first} data own hybrid train_args
+    local config=conf/tuning/train_speech_pieces_no_control.yaml listener=spoken$1_fresh_decoder_s$2
+    data=(--src_modality speech --train_pairs "${spoken_captions[$1]}" --token_listdir "$3"
+        --speed_perturb_factors "0.9 1.0 1.1")
+    hybrid=${expdir}/${tag}_hybrid_pieces_s${seed}/decode_speech_pieces
+    own=${expdir}/${listener}/decode_speech_pieces
+    train_args="--max_epoch 5 --scheduler_conf max_steps=5440"
+    train E6 "no-control,begun,${captions}" "${tag}_no_control" "${config}" "${seed}" "${data[@]}" --stop_stage 11
+    train_args="--max_epoch 11"
+    train E6 "English-ASR,pieces,no-control,${captions}" "${tag}_fresh_decoder" "${config}" "${seed}" "${data[@]}" \
+        "${spelled[@]}" --pretrained_encoder "${expdir}/${tag}_no_control_s${seed}:latest.pth" --compare_with "${hybrid}"
+    swap E6 "ASR-encoder,pieces,no-control+De-En-decoder,${captions}" "${listener}" "${lender}" "${seed}" \
+        "${data[@]}" "${borrowed[@]}" --compare_with "${hybrid} ${own}"
+    swap E6 "ASR-encoder,pieces,no-control+De-En-decoder+own-decoder,${captions}" "${listener}" "${lender}" \
+        "${seed}" "${data[@]}" "${together[@]}" --ensemble "${expdir}/${listener}" --compare_with "${hybrid} ${own}"
 }
 
 bridge_from_pieces() { # bridge_from_pieces PAIRS LIST: of the text PAIRS, behind the first seed's listener of 2,500 captions
