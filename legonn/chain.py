@@ -75,8 +75,8 @@ class Chain(AbsESPnetModel):
         where all is blank, much sooner with it *(ours; by Lee and Watanabe 2021, arXiv 2102.03216)*.
     ctc_first : float
         Nats per target token of CTC, of what the decoder reads, above which a batch teaches the decoder nothing yet; 0:
-        each does *(ours)*. A decoder that learns while the marginals say nothing learns to do without them, and is
-        slow to read them later.
+        each does *(ours)*. For trainings in which CTC stays long where the marginals say nothing: a decoder that learns
+        meanwhile learns to do without them. In short ones it loses more than it wins.
     ctc_consistency, ce_consistency : float
         Weights of `legonn.consistency.disagreement` between two passes of the batch, of every interface's marginals and
         of the decoder's output, in nats per target token. A step takes twice as long with either.
