@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import os
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -75,6 +75,14 @@ class RecordingsReport(FileReport):
 
     sounds: list[SoundReport] = field(default_factory=list)
 
+    def listen(self, utterances: Collection[Utterance], *, jobs: int) -> list[SoundReport]:
+        """Check recordings, in several processes, and show how many are done; those that can't be used are returned."""
+        with Progress(len(utterances), command="legonn validate", unit="recording") as progress:
+            for sound in check_sounds(utterances, jobs=jobs):
+                self.sounds.append(sound)
+                progress.add(1)
+        return [sound for sound in self.sounds if sound.faults]
+
     def summary(self) -> str:
         """The recordings in a few figures."""
         seconds = [sound.seconds for sound in self.sounds]
@@ -114,12 +122,7 @@ def check_recordings(
     listed = list_utterances(folder, allow_pipes=allow_pipes)
     report.ids = listed.lines
     report.faults += listed.faults
-    utterances = listed.utterances.values()
-    with Progress(len(utterances), command="legonn validate", unit="recording") as progress:
-        for sound in check_sounds(utterances, jobs=jobs):
-            report.sounds.append(sound)
-            progress.add(1)
-    bad = [sound for sound in report.sounds if sound.faults]
+    bad = report.listen(listed.utterances.values(), jobs=jobs)
     faults = [fault for sound in bad for fault in sound.faults]
     if len(bad) > skip_bad:
         report.faults += faults

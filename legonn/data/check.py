@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 
 from legonn.data.folder import is_named_text, read_lines, split_id
 from legonn.errors import DataError
-from legonn.progress import Progress
 
 if TYPE_CHECKING:
     from legonn.audio.check import RecordingsReport, SoundReport
@@ -161,7 +160,7 @@ def _check_listed(
 
 def _check_named(path: Path, *, skip_bad: int, sample_rate: int | None, jobs: int) -> FolderReport:
     """Check an audio file, or those of a folder that has neither texts nor `wav.scp`."""
-    from legonn.audio.check import RecordingsReport, check_sounds
+    from legonn.audio.check import RecordingsReport
     from legonn.audio.inputs import by_id, is_sound, list_recordings
 
     if not is_sound([str(path)]):
@@ -178,11 +177,7 @@ def _check_named(path: Path, *, skip_bad: int, sample_rate: int | None, jobs: in
         f"{path}: two recordings have one id, {clash}; rename one, or name them in a wav.scp"
         for clash in clashes
     ]
-    with Progress(len(utterances), command="legonn validate", unit="recording") as progress:
-        for sound in check_sounds(utterances, jobs=jobs):
-            report.sounds.append(sound)
-            progress.add(1)
-    bad = [sound for sound in report.sounds if sound.faults]
+    bad = report.listen(utterances, jobs=jobs)
     told = report.warnings if path.is_dir() and len(bad) <= skip_bad else report.faults
     told += [fault for sound in bad for fault in sound.faults]
     report.warnings += _oddities(report, sample_rate)
