@@ -23,6 +23,7 @@ __all__ = [
     "FORMATS",
     "Lines",
     "Opener",
+    "Outcome",
     "Several",
     "Writer",
     "check_output",
@@ -170,27 +171,31 @@ def stream_lines(file: BinaryIO) -> Iterator[Lines]:
             return
 
 
+@dataclass(frozen=True)
+class Outcome:
+    """What became of one input.
+
+    Attributes
+    ----------
+    hypotheses : sequence of Hypothesis
+        At least one, the best first.
+    utt_id : str or None
+        None of a plain line.
+    fault : str
+        Why it could not be decoded; its one hypothesis is empty then. Else empty itself.
+    """
+
+    hypotheses: Sequence[Hypothesis]
+    utt_id: str | None = None
+    fault: str = ""
+
+
 class Writer(ABC):
-    """Where hypotheses go."""
+    """Where outcomes go."""
 
     @abstractmethod
-    def write(
-        self,
-        ids: Sequence[str] | None,
-        hypotheses: Sequence[Sequence[Hypothesis]],
-        faults: Sequence[str] = (),
-    ) -> None:
-        """Write the hypotheses of some inputs, in their order.
-
-        Parameters
-        ----------
-        ids : sequence of str or None
-            None of plain lines.
-        hypotheses : sequence
-            Of each input at least one, the best first.
-        faults : sequence of str
-            Why each input could not be decoded, empty where it could; none: all could.
-        """
+    def write(self, outcomes: Sequence[Outcome]) -> None:
+        """Write the outcomes of some inputs, in their order."""
 
 
 class Several(Writer):
@@ -199,15 +204,10 @@ class Several(Writer):
     def __init__(self, *writers: Writer) -> None:
         self.writers = writers
 
-    def write(
-        self,
-        ids: Sequence[str] | None,
-        hypotheses: Sequence[Sequence[Hypothesis]],
-        faults: Sequence[str] = (),
-    ) -> None:
+    def write(self, outcomes: Sequence[Outcome]) -> None:
         """See `Writer`."""
         for writer in self.writers:
-            writer.write(ids, hypotheses, faults)
+            writer.write(outcomes)
 
 
 class _Texts(Writer):
@@ -216,15 +216,10 @@ class _Texts(Writer):
     def __init__(self, file: IO[str]) -> None:
         self.file = file
 
-    def write(
-        self,
-        ids: Sequence[str] | None,
-        hypotheses: Sequence[Sequence[Hypothesis]],
-        faults: Sequence[str] = (),
-    ) -> None:
-        for i, found in enumerate(hypotheses):
-            key = "" if ids is None else f"{ids[i]} "
-            self.file.write(f"{key}{found[0].text}\n")
+    def write(self, outcomes: Sequence[Outcome]) -> None:
+        for one in outcomes:
+            key = "" if one.utt_id is None else f"{one.utt_id} "
+            self.file.write(f"{key}{one.hypotheses[0].text}\n")
         self.file.flush()
 
 
@@ -236,18 +231,12 @@ class _Folder(Writer):
     def __init__(self, files: Sequence[dict[str, IO[str]]]) -> None:
         self.files = files
 
-    def write(
-        self,
-        ids: Sequence[str] | None,
-        hypotheses: Sequence[Sequence[Hypothesis]],
-        faults: Sequence[str] = (),
-    ) -> None:
-        assert ids is not None
-        for utt_id, found in zip(ids, hypotheses, strict=True):
-            for one, files in zip(found, self.files, strict=False):
-                files["text"].write(f"{utt_id} {one.text}\n")
-                files["token"].write(f"{utt_id} {' '.join(one.tokens)}\n")
-                files["score"].write(f"{utt_id} {one.score:.6f}\n")
+    def write(self, outcomes: Sequence[Outcome]) -> None:
+        for outcome in outcomes:
+            for one, files in zip(outcome.hypotheses, self.files, strict=False):
+                files["text"].write(f"{outcome.utt_id} {one.text}\n")
+                files["token"].write(f"{outcome.utt_id} {' '.join(one.tokens)}\n")
+                files["score"].write(f"{outcome.utt_id} {one.score:.6f}\n")
         for files in self.files:
             for file in files.values():
                 file.flush()

@@ -7,7 +7,7 @@ import os
 from collections.abc import Sequence
 from typing import IO, Any
 
-from legonn.search.files import Writer
+from legonn.search.files import Outcome, Writer
 from legonn.search.translator import Hypothesis
 
 __all__ = ["JsonLines"]
@@ -28,20 +28,15 @@ class JsonLines(Writer):
         self.file = file
         self.number = first
 
-    def write(
-        self,
-        ids: Sequence[str] | None,
-        hypotheses: Sequence[Sequence[Hypothesis]],
-        faults: Sequence[str] = (),
-    ) -> None:
+    def write(self, outcomes: Sequence[Outcome]) -> None:
         """See `Writer`."""
-        for i, found in enumerate(hypotheses):
-            line: dict[str, Any] = {"id": self.number if ids is None else ids[i]}
+        for outcome in outcomes:
+            line: dict[str, Any] = {"id": self.number if outcome.utt_id is None else outcome.utt_id}
             self.number += 1
-            described = [_described(one) for one in found]
-            if faults and faults[i]:
+            described = [_described(one) for one in outcome.hypotheses]
+            if outcome.fault:
                 # It may name a file whose name isn't UTF-8.
-                line["error"] = os.fsencode(faults[i]).decode("utf-8", errors="replace")
+                line["error"] = os.fsencode(outcome.fault).decode("utf-8", errors="replace")
                 # 0 would be the best there is.
                 described = [{**one, "score": None} for one in described]
             line["hypotheses"] = described

@@ -17,7 +17,7 @@ from legonn.audio.recordings import Utterance
 from legonn.errors import ConfigError, DataError
 from legonn.progress import Progress
 from legonn.search import alignment
-from legonn.search.files import Writer
+from legonn.search.files import Outcome, Writer
 from legonn.search.journal import Journal
 from legonn.search.pipeline import Begun, pipelined
 from legonn.search.translator import EMPTY, Hypothesis, Transcriber
@@ -114,8 +114,12 @@ def decode_recordings(
     heard = windows(left, sample_rate=rate, longest=longest, whole=whole, size=size)
     coming = ahead(heard)
     for window, found in pipelined(coming, begin, ahead=transcriber.ahead):
-        ids = [one.utterance.utt_id for one in window]
-        writer.write(ids, [join(pieces) for pieces in found], [one.fault for one in window])
+        writer.write(
+            [
+                Outcome(join(pieces), heard.utterance.utt_id, heard.fault)
+                for heard, pieces in zip(window, found, strict=True)
+            ]
+        )
         if times is not None:
             times.writelines(time_lines(window, found, times_suffix))
         tally.add(window)

@@ -41,25 +41,26 @@ class Notes:
         self.unknown: list[str] = []
         self.spelled: list[str] = []
 
-    def look(self, translator: Translator, lines: Lines) -> list[str]:
-        """Look at some lines: their texts, empty where one can't be decoded."""
+    def look(self, translator: Translator, lines: Lines) -> list[tuple[str, str]]:
+        """Look at some lines: of each what is to be decoded, and why it can't be, one of them empty."""
         return [
             self._look(translator, f"{lines.name}:{number}", text, lines.faults.get(number, ""))
             for number, text in zip(lines.numbers, lines.texts, strict=True)
         ]
 
-    def _look(self, translator: Translator, place: str, text: str, fault: str) -> str:
+    def _look(self, translator: Translator, place: str, text: str, fault: str) -> tuple[str, str]:
         self.total += 1
         tokens = translator.codec.split(text)
         if len(tokens) > self.longest:
             fault = f"{len(tokens)} tokens, more than --max_tokens {self.longest}: split it"
         if fault:
             self.bad += 1
-            self.tell(f"warning: {place}: {fault}; its output is empty")
-            return ""
+            fault = f"{place}: {fault}"
+            self.tell(f"warning: {fault}; its output is empty")
+            return "", fault
         if not tokens or not text.strip():
             self.empty.append(place)
-            return ""
+            return "", ""
         if len(tokens) > LONG:
             self.long.append(f"{place} ({len(tokens)})")
         unknown = translator.unknown(tokens)
@@ -68,7 +69,7 @@ class Notes:
             self.unknown.append(f"{place} ({seen})")
         if translator.codec.has_words and _spelled(tokens):
             self.spelled.append(place)
-        return text
+        return text, ""
 
     def warnings(self) -> list[str]:
         """One message for each kind that occurred, with the first places, then how many lines could not be decoded."""

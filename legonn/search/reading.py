@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from itertools import repeat
 
 from legonn.progress import Progress
-from legonn.search.files import Lines, Writer
+from legonn.search.files import Lines, Outcome, Writer
 from legonn.search.journal import Journal
 from legonn.search.notes import Notes
 from legonn.search.pipeline import Begun, pipelined
 from legonn.search.translator import Hypothesis, Translator
 
 __all__ = ["decode_lines", "decode_stream"]
+
+Looked = tuple[Lines, list[tuple[str, str]]]  # what is decoded, and of each line text and fault
 
 
 def decode_lines(
@@ -34,13 +37,16 @@ def decode_lines(
         Told each line.
     """
 
-    def begin(window: Lines) -> Begun[list[list[Hypothesis]]]:
-        return translator.start(notes.look(translator, window), progress.add)
+    def look(window: Lines) -> Looked:
+        return window, notes.look(translator, window)
 
-    notes.look(translator, lines.part(0, journal.done))
-    windows = lines.part(journal.done).windows(size)
-    for window, found in pipelined(windows, begin, ahead=translator.ahead):
-        writer.write(window.ids, found)
+    def begin(looked: Looked) -> Begun[list[list[Hypothesis]]]:
+        return translator.start([text for text, _ in looked[1]], progress.add)
+
+    look(lines.part(0, journal.done))
+    windows = map(look, lines.part(journal.done).windows(size))
+    for looked, found in pipelined(windows, begin, ahead=translator.ahead):
+        writer.write(_outcomes(looked, found))
         journal.mark(len(found))
 
 
@@ -50,4 +56,15 @@ def decode_stream(
     """Decode lines as they come."""
     size = translator.options.batch_size
     for window in (window for arrived in parts for window in arrived.windows(size)):
-        writer.write(window.ids, translator.translate(notes.look(translator, window)))
+        looked = notes.look(translator, window)
+        found = translator.translate([text for text, _ in looked])
+        writer.write(_outcomes((window, looked), found))
+
+
+def _outcomes(looked: Looked, found: Sequence[Sequence[Hypothesis]]) -> list[Outcome]:
+    window, texts = looked
+    ids = repeat(None, len(texts)) if window.ids is None else window.ids
+    return [
+        Outcome(hypotheses, utt_id, fault)
+        for hypotheses, utt_id, (_, fault) in zip(found, ids, texts, strict=True)
+    ]

@@ -227,10 +227,10 @@ def test_warnings_of_a_composition_are_told(
 def test_bad_lines_are_told_and_the_rest_is_decoded(
     experiment: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    source, output = tmp_path / "text", tmp_path / "out"
+    source, output, found = (tmp_path / name for name in ("text", "out", "all.jsonl"))
     source.write_bytes(b"u1 abc\nu2 a\xff\nu3 \nu4 aaaaaaaaa\nu5 b\n")
     arguments = ["--system", str(experiment), "--input", str(source), "--output", str(output)]
-    assert run(main, [*arguments, "--max_tokens", "8"]) == 1
+    assert run(main, [*arguments, "--max_tokens", "8", "--jsonl", str(found)]) == 1
     first, last = System.load(experiment).translate(["abc", "b"])
     assert (output / "1best_recog" / "text").read_text() == (
         f"u1 {first.text}\nu2 \nu3 \nu4 \nu5 {last.text}\n"
@@ -240,6 +240,9 @@ def test_bad_lines_are_told_and_the_rest_is_decoded(
     assert f"warning: {source}:4: 9 tokens, more than --max_tokens 8: split it" in error
     assert f"warning: 1 empty lines gave empty translations: {source}:3" in error
     assert "2 of 5 lines could not be decoded" in error
+    faults = [json.loads(line).get("error") for line in found.read_text().splitlines()]
+    too_long = f"{source}:4: 9 tokens, more than --max_tokens 8: split it"
+    assert faults == [None, f"{source}:2: not UTF-8 at byte 5", None, too_long, None]
 
 
 def test_a_bad_line_of_a_stream_is_told_and_the_rest_is_decoded(

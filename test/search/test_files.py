@@ -12,6 +12,7 @@ from legonn.errors import ConfigError, DataError, LegonnError
 from legonn.search import Hypothesis
 from legonn.search.files import (
     Lines,
+    Outcome,
     Several,
     check_output,
     open_whole,
@@ -130,7 +131,8 @@ def test_windows_split_everything_alike() -> None:
 
 def test_a_folder_gets_espnets_layout(tmp_path: Path) -> None:
     with open_writer(str(tmp_path), ids=True, nbest=2) as writer:
-        writer.write(["u1", "u2"], [[hypothesis("ab", -0.25), hypothesis("b")], [hypothesis("")]])
+        found = [hypothesis("ab", -0.25), hypothesis("b")]
+        writer.write([Outcome(found, "u1"), Outcome([hypothesis("")], "u2")])
     best, second = tmp_path / "1best_recog", tmp_path / "2best_recog"
     assert (best / "text").read_text() == "u1 ab\nu2 \n"
     assert (best / "token").read_text() == "u1 a b\nu2 \n"
@@ -142,7 +144,7 @@ def test_a_folder_gets_espnets_layout(tmp_path: Path) -> None:
 def test_plain_lines_go_to_a_file(tmp_path: Path) -> None:
     path = tmp_path / "new" / "out.en"
     with open_writer(str(path), ids=False) as writer:
-        writer.write(None, [[hypothesis("a b")]])
+        writer.write([Outcome([hypothesis("a b")])])
         assert not path.exists()
     assert path.read_text() == "a b\n"
 
@@ -154,7 +156,7 @@ def test_a_failure_leaves_what_stood_there(tmp_path: Path, ids: bool) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text("before\n")
     with pytest.raises(KeyboardInterrupt), open_writer(str(output), ids=ids) as writer:
-        writer.write(["u1"] if ids else None, [[hypothesis("half")]])
+        writer.write([Outcome([hypothesis("half")], "u1" if ids else None)])
         raise KeyboardInterrupt
     assert path.read_text() == "before\n"
     assert list(path.parent.iterdir()) == [path]
@@ -204,7 +206,7 @@ def test_a_pipe_is_written_to_and_stays_one(tmp_path: Path) -> None:
     os.mkfifo(path)
     reader = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
     with open_writer(str(path), ids=False) as writer:
-        writer.write(None, [[hypothesis("a b")]])
+        writer.write([Outcome([hypothesis("a b")])])
         assert os.read(reader, 99) == b"a b\n"
     os.close(reader)
     assert path.is_fifo()
@@ -219,13 +221,13 @@ def test_several_writers_get_the_same(tmp_path: Path) -> None:
     names = [str(tmp_path / name) for name in "ab"]
     with open_writer(names[0], ids=False) as first, open_writer(names[1], ids=False) as second:
         third = io.StringIO()
-        Several(first, second, JsonLines(third)).write(None, [[hypothesis("c")]], ["no sound"])
+        unheard = Outcome([hypothesis("c")], fault="no sound")
+        Several(first, second, JsonLines(third)).write([unheard])
     assert [Path(name).read_text() for name in names] == ["c\n", "c\n"]
     assert '"error": "no sound"' in third.getvalue()
 
 
 def test_standard_output_gets_ids_where_there_are(capsys: pytest.CaptureFixture[str]) -> None:
     with open_writer("-", ids=True) as writer:
-        writer.write(["u1"], [[hypothesis("a b")]])
-        writer.write(None, [[hypothesis("c")]])
+        writer.write([Outcome([hypothesis("a b")], "u1"), Outcome([hypothesis("c")])])
     assert capsys.readouterr().out == "u1 a b\nc\n"

@@ -44,11 +44,13 @@ def test_lines_without_a_token_and_very_long_ones_are_counted() -> None:
 def test_bad_lines_are_told_at_once_and_become_empty() -> None:
     notes, told = make_notes(longest=3)
     lines = Lines("in", [7, 8, 9, 10], ["abc", "abcd", "", ""], faults={9: "not UTF-8 at byte 3"})
-    assert notes.look(TRANSLATOR, lines) == ["abc", "", "", ""]
-    assert told == [
-        "warning: in:8: 4 tokens, more than --max_tokens 3: split it; its output is empty",
-        "warning: in:9: not UTF-8 at byte 3; its output is empty",
-    ]
+    long, encoded = (
+        "in:8: 4 tokens, more than --max_tokens 3: split it",
+        "in:9: not UTF-8 at byte 3",
+    )
+    looked = notes.look(TRANSLATOR, lines)
+    assert looked == [("abc", ""), ("", long), ("", encoded), ("", "")]
+    assert told == [f"warning: {fault}; its output is empty" for fault in (long, encoded)]
     assert (notes.bad, notes.total) == (2, 4)
     assert notes.warnings() == [
         "warning: 1 empty lines gave empty translations: in:10",
@@ -58,7 +60,7 @@ def test_bad_lines_are_told_at_once_and_become_empty() -> None:
 
 def test_good_input_gives_none() -> None:
     notes, told = make_notes()
-    assert notes.look(TRANSLATOR, Lines("in", [1], ["a"])) == ["a"]
+    assert notes.look(TRANSLATOR, Lines("in", [1], ["a"])) == [("a", "")]
     assert notes.warnings() == told == []
 
 
