@@ -18,7 +18,10 @@ __all__ = ["find_checkpoint", "load_weights", "read_config", "split_checkpoint"]
 CHECKPOINTS = (
     "valid.acc.ave.pth",
     "valid.loss.ave.pth",
+    "valid.*.ave.pth",
     "*.ave.pth",
+    "valid.acc.best.pth",
+    "valid.*.best.pth",
     "*.best.pth",
     "latest.pth",
     "composed.pth",

@@ -661,6 +661,10 @@ def build_encoder(
         )
     if losses.ctc_first and vocabulary is None:
         raise ConfigError("ctc_first waits for CTC, which --system attention has not")
+    if losses.ctc_consistency and isinstance(encoder, ImaginedEncoderConfig):
+        raise ConfigError(
+            "ctc_consistency compares positions, and encoder imagined draws anew how many there are: leave it out"
+        )
     if getattr(encoder, "positions_per_token", 0.0):
         if not length_control:
             raise ConfigError(

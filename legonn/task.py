@@ -360,7 +360,15 @@ def _source_tokens(args: argparse.Namespace) -> list[str]:
     if sound_of(vars(args)) is not None:
         return []
     if not args.src_token_list:
-        raise ConfigError(f"--encoder {args.encoder} reads text: give --src_token_list")
+        named = {name for _, name, _ in args.train_data_path_and_name_and_type}
+        raise ConfigError(
+            f"--encoder {args.encoder} reads text: "
+            + (
+                "for speech take a configuration with encoder: speech"
+                if "speech" in named
+                else "give --src_token_list"
+            )
+        )
     return _token_list(args.src_token_list)
 
 
@@ -445,6 +453,12 @@ def _check(args: argparse.Namespace) -> None:
                 f"--encoder {args.encoder} reads {wanted}, but --{option}_data_path_and_name_and_type "
                 f"names {', '.join(given)}"
             )
+        for name in chain.interface_targets():
+            if given and name not in given:
+                raise ConfigError(
+                    f"an interface learns {name}, but --{option}_data_path_and_name_and_type names "
+                    f"{', '.join(given)}: name the tokens' text there, too"
+                )
 
 
 def _check_imagined(args: argparse.Namespace) -> None:

@@ -108,12 +108,15 @@ def separate_averages() -> Iterator[None]:
     """
     together = trainer.average_nbest_models
 
-    def each(best_model_criterion: Any, nbest: Any, **others: Any) -> None:
-        for criterion in best_model_criterion:
-            for n in sorted(
-                [nbest] if isinstance(nbest, int) else nbest
-            ):  # the largest gets the link
-                together(best_model_criterion=[criterion], nbest=n, **others)
+    def each(reporter: Any, best_model_criterion: Any, nbest: Any, **others: Any) -> None:
+        wanted = sorted([nbest] if isinstance(nbest, int) else nbest)
+        for phase, key, mode in best_model_criterion:
+            epochs = reporter.sort_epochs(phase, key, mode) if reporter.has(phase, key) else []
+            # The largest gets the link, but not one of more epochs than there are: of such ESPnet makes the best alone.
+            for n in [n for n in wanted if n <= len(epochs)] or wanted[:1]:
+                together(
+                    reporter=reporter, best_model_criterion=[(phase, key, mode)], nbest=n, **others
+                )
 
     trainer.average_nbest_models = each
     try:

@@ -28,7 +28,8 @@ def test_averages_come_first_and_what_is_composed_last(tmp_path: Path) -> None:
         ConfigError, match="has no checkpoint yet: train it first .stage 11; a language"
     ):
         find_checkpoint(tmp_path)
-    for name in ("composed", "latest", "valid.loss.best", "valid.loss.ave", "valid.acc.ave"):
+    rising = "composed latest train.acc.best valid.loss.best valid.acc.best train.acc.ave valid.cer.ave".split()
+    for name in (*rising, "valid.loss.ave", "valid.acc.ave"):
         (tmp_path / f"{name}.pth").touch()
         assert find_checkpoint(tmp_path).name == f"{name}.pth"
     assert find_checkpoint(tmp_path, "latest.pth").name == "latest.pth"

@@ -45,7 +45,24 @@ def refusal(
         ({"batch_size": 0}, "--batch_size is 0; it must be at least 1"),
         (
             {"best_model_criterion": [["valid", "accuracy", "max"]]},
-            "best_model_criterion is valid accuracy. Legal are train or valid",
+            "best_model_criterion is valid accuracy max. Legal are train or valid, one of loss, loss_ce, acc",
+        ),
+        (
+            {"best_model_criterion": [["valid", "acc", "maximum"]]},
+            "best_model_criterion is valid acc maximum. Legal are",
+        ),
+        ({"best_model_criterion": [["valid", "acc"]]}, "infeasible, and min or max"),
+        (
+            {"patience": 3, "early_stopping_criterion": ["valid", "cer", "min"]},
+            "early_stopping_criterion is valid cer min. Legal are",
+        ),
+        (
+            {"scheduler": "reducelronplateau", "val_scheduler_criterion": ["valid", "cer"]},
+            "val_scheduler_criterion is valid cer. Legal are",
+        ),
+        (
+            {"ingestor": "beamconv", "ingestor_conf": {"layers": 1}, "ctc_weight": 0.0},
+            "ingestor beamconv passes no gradient on: the encoder would learn nothing",
         ),
         ({"optim_conf": {"lr": 0.1}, "lr_factors": {"decodr": 0.1}}, "has no part 'decodr'"),
         ({"drop_out": 0.1}, "train.yaml has no option 'drop_out'; "),
@@ -118,3 +135,4 @@ def test_recordings_that_are_gone_are_all_named(
     assert f"{scp}:1: '{tmp_path}/gone.wav': no such file; put it back" in printed
     assert f"{scp}:3: '{tmp_path}/gone.ark:17': no such file; put it back" in printed
     assert printed.count("no such file") == 2
+    assert f"{scp}: lacks train00 of {corpus.folder / 'train.src'}" in printed

@@ -82,6 +82,13 @@ def test_averages_are_the_means_of_their_epochs(experiment: Path) -> None:
             torch.testing.assert_close(value, (states[0][name] + states[1][name]) / 2)
 
 
+def test_the_average_is_the_largest_that_there_are_epochs_for(
+    train: Callable[..., Path], tmp_path: Path
+) -> None:
+    folder = train(tmp_path / "exp", "--max_epoch", "3", "--keep_nbest_models", "2", "5")
+    assert (folder / "valid.acc.ave.pth").readlink().name == "valid.acc.ave_2best.pth"
+
+
 def test_stopped_at_an_epochs_end_and_resumed_is_uninterrupted(
     train: Callable[..., Path], experiment: Path, tmp_path: Path
 ) -> None:

@@ -68,7 +68,7 @@ def read_archive(path: Path, offset: int) -> tuple[NDArray[np.float32], int]:
             WaveError,
         ) as error:
             raise DataError(f"no sound that can be read at byte {offset} ({error})") from error
-    return _full_scale(samples.reshape(len(samples), -1)), int(rate)
+    return _full_scale(samples if samples.ndim == 2 else samples[:, None]), int(rate)
 
 
 def _full_scale(samples: NDArray[np.generic]) -> NDArray[np.float32]:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
+from legonn.audio.archive import archive_place
 from legonn.audio.recordings import Samples, Utterance, list_utterances, read_sound
 from legonn.audio.truncation import missing_bytes
 from legonn.data.check import FileReport
@@ -205,13 +206,13 @@ def check_samples(
 
 
 def _faults(utterance: Utterance, samples: Samples, seconds: float) -> Iterator[str]:
-    # Of a segment with an end it matters only whether that is there.
-    whole = utterance.is_file and utterance.end is None
-    missing = missing_bytes(Path(utterance.source)) if whole else 0
+    missing = _missing(utterance)
     if missing:
         yield f"cut off: {missing} bytes are missing of what its header says; copy it again"
     if not len(samples):
-        if not missing:
+        if utterance.start and not missing:
+            yield f"the recording ends before the segment's start, {utterance.start} s; mend segments"
+        elif not missing:
             yield "no samples; record it again, or leave it out" + _unfinished(utterance)
         return
     if seconds < SHORTEST:
@@ -225,6 +226,14 @@ def _faults(utterance: Utterance, samples: Samples, seconds: float) -> Iterator[
         yield SILENT
     elif samples.shape[1] > 1 and _level(samples.mean(axis=1)) < SILENCE:
         yield "channels that cancel each other when they are mixed; keep one of them"
+
+
+def _missing(utterance: Utterance) -> int:
+    """Bytes; of a segment with an end it matters only whether that is there."""
+    if utterance.path is None or utterance.end is not None:
+        return 0
+    archived = archive_place(utterance.source)
+    return missing_bytes(utterance.path, 0 if archived is None else archived[1])
 
 
 def _unfinished(utterance: Utterance) -> str:

@@ -7,6 +7,7 @@ other speeds are written anew.
 from __future__ import annotations
 
 import argparse
+import hashlib
 import os
 import shutil
 import sys
@@ -76,6 +77,8 @@ class Prepared:
         A recording for each speed; none where there are faults.
     samples : tuple of int
         Their lengths.
+    hashes : tuple of str
+        SHA-256 of their samples.
     written : int
         How many were written; others were there.
     faults : tuple of str
@@ -85,6 +88,7 @@ class Prepared:
     utt_id: str
     paths: tuple[Path, ...] = ()
     samples: tuple[int, ...] = ()
+    hashes: tuple[str, ...] = ()
     written: int = 0
     faults: tuple[str, ...] = ()
 
@@ -107,8 +111,9 @@ def prepare_folder(
 ) -> list[Prepared]:
     """Make `output` of the data folder `source`.
 
-    Writes `wav.scp`, `utt2num_samples`, `utt2spk` where the source has it, and the texts, of which an utterance needs
-    all. Recordings that are there already aren't written again, so a killed run goes on where it was.
+    Writes `wav.scp`, `utt2num_samples`, `utt2sha256` (of the samples), `utt2spk` where the source has it, and the
+    texts, of which an utterance needs all. Recordings that are there already aren't written again, so a killed run
+    goes on where it was.
 
     Parameters
     ----------
@@ -220,7 +225,7 @@ def _prepare(item: tuple[int, Utterance], *, output: Path, target: Target) -> Pr
     whole = utterance.is_file and not utterance.is_segment
     refer = whole and rate == target.sample_rate and samples.shape[1] == 1
     mono = samples.mean(axis=1)
-    paths, counts = [], []
+    paths, counts, hashes = [], [], []
     written = 0
     for speed in target.speeds:
         path, said = Path(utterance.source), mono
@@ -233,7 +238,8 @@ def _prepare(item: tuple[int, Utterance], *, output: Path, target: Target) -> Pr
                 written += 1
         paths.append(Path(os.path.abspath(path)))  # the folder may be read from elsewhere
         counts.append(len(said))
-    return Prepared(utterance.utt_id, tuple(paths), tuple(counts), written)
+        hashes.append(hashlib.sha256(said.tobytes()).hexdigest())
+    return Prepared(utterance.utt_id, tuple(paths), tuple(counts), tuple(hashes), written)
 
 
 def change_speed(
@@ -262,18 +268,20 @@ def _without_bad(source: Path, done: Sequence[Prepared], skip_bad: int) -> list[
 def _write_folder(
     output: Path, target: Target, good: Sequence[Prepared], columns: dict[str, dict[str, str]]
 ) -> None:
-    paths, counts = {}, {}
+    paths, counts, hashes = {}, {}, {}
     copies: dict[str, dict[str, str]] = {name: {} for name in columns}
     for one in good:
-        for speed, path, count in zip(target.speeds, one.paths, one.samples, strict=True):
+        for i, speed in enumerate(target.speeds):
             utt_id = speed_id(one.utt_id, speed)
-            paths[utt_id], counts[utt_id] = str(path), str(count)
+            paths[utt_id], counts[utt_id] = str(one.paths[i]), str(one.samples[i])
+            hashes[utt_id] = one.hashes[i]
             for name, column in columns.items():
                 value = column[one.utt_id]
                 copies[name][utt_id] = speed_id(value, speed) if name == "utt2spk" else value
     for name, copy in copies.items():
         write_text(output / name, copy)
     write_text(output / "utt2num_samples", counts)
+    write_text(output / "utt2sha256", hashes)
     write_text(output / "wav.scp", paths)  # the last: it makes the folder one
 
 

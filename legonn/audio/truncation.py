@@ -20,15 +20,25 @@ MPEG_FRAMES = (
 UNKNOWN = 0x7FFFF000  # writers to pipes leave a length at so much, or more (SoX: just this): then it says nothing
 
 
-def missing_bytes(path: Path) -> int:
+def missing_bytes(path: Path, begin: int = 0) -> int:
     """What a file lacks of the bytes that it promises itself: WAV, W64, RF64, AIFF, AU, Ogg with Vorbis or Opus, MP3.
 
     FLAC's reader finds out itself, an MP3 without the header of an encoder ends where it ends, and of all others
     nothing is known: 0.
+
+    Parameters
+    ----------
+    begin : int
+        Of a recording in a Kaldi archive the byte at which it begins. There it is a WAV, or has its length before it.
     """
     size = path.stat().st_size
     with path.open("rb") as file:
+        file.seek(begin)
         head = file.read(12)
+        if head[:5] == b"AUDIO":
+            file.seek(begin + 6)
+            length = int.from_bytes(file.read(head[5]), "little")
+            return max(0, file.tell() + length - size)
         if head[:4] == b"OggS":
             return _of_ogg(file, size)
         if head[:4] == b"RIFF" and head[8:] == b"WAVE":

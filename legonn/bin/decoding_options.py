@@ -5,10 +5,11 @@ from __future__ import annotations
 import argparse
 import dataclasses
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from legonn.errors import ConfigError
-from legonn.search.options import MODES, DecodingOptions
+from legonn.search.options import MODES, DecodingOptions, read_mapping
 
 __all__ = ["add_decoding_options", "add_device_options", "decoding_options", "prepare_device"]
 
@@ -73,8 +74,14 @@ def decoding_options(args: argparse.Namespace) -> DecodingOptions:
     values = {name: getattr(args, name, None) for name in names}
     given = {name: value for name, value in values.items() if value is not None}
     options = DecodingOptions.load(args.config, given)
-    if "lm_weight" in given and getattr(args, "lm", None) is None:
-        raise ConfigError("--lm_weight is of a language model: name it with --lm EXP")
+    if getattr(args, "lm", None) is None:
+        if "lm_weight" in given:
+            raise ConfigError("--lm_weight is of a language model: name it with --lm EXP")
+        if args.config is not None and "lm_weight" in read_mapping(Path(args.config)):
+            raise ConfigError(
+                f"{args.config} has an lm_weight, of a language model: name it with --lm EXP (recipes: "
+                "--pretrained_lm, or --use_lm true), or take a configuration without"
+            )
     return options
 
 

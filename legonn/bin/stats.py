@@ -30,13 +30,17 @@ def get_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--config", type=Path, help="training YAML: its encoder's length_ratio is checked"
     )
-    parser.add_argument("--length_ratio", type=float, help="K/T to check in place of the config's")
+    parser.add_argument(
+        "--lego_args",
+        default="",
+        metavar="'...'",
+        help="more of training's arguments, as recipes have them: --system, --encoder and --encoder_conf count here",
+    )
     parser.add_argument(
         "--pretrained_encoder",
         metavar="M",
         help="a module, hf:owner/name, or an experiment: check its encoder's, in place of the config's",
     )
-    parser.add_argument("--encoder", help="kind of encoder in place of the config's")
     parser.add_argument(
         "--plot",
         type=Path,
@@ -69,8 +73,6 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     config = _config(args)
     ratio, sound = _encoder(config)
-    if args.length_ratio is not None:
-        ratio = args.length_ratio
     stats = measure_lengths(args.stats_dir / "train", ratio, sound=sound)
     write_atomic(
         args.stats_dir / "length_stats.json", json.dumps(dataclasses.asdict(stats), indent=2) + "\n"
@@ -113,19 +115,35 @@ def _plot(path: Path, given: Sequence[str]) -> int:
 
 
 def _config(args: argparse.Namespace) -> Mapping[str, Any]:
-    given: dict[str, Any] = {"encoder": args.encoder} if args.encoder else {}
+    """What training is configured with: by the file, by `--lego_args`, and by the encoder that it starts from."""
+    config: dict[str, Any] = {}
+    if args.config is not None:
+        from legonn.config import read_config
+
+        config = read_config(args.config)
+    if args.lego_args:
+        config |= vars(_overridden(config, args.lego_args))
     if args.pretrained_encoder:
         from legonn.environment import quiet_imports
 
         with quiet_imports():
             from legonn.part import lent
             from legonn.system import load_part
-        given = dict(lent(load_part(args.pretrained_encoder, "encoder")).config)
-    if args.config is None:
-        return given
-    from legonn.config import read_config
+        config |= lent(load_part(args.pretrained_encoder, "encoder")).config
+    return config
 
-    return {**read_config(args.config), **given}
+
+def _overridden(config: Mapping[str, Any], arguments: str) -> argparse.Namespace:
+    """What `arguments` leave of the options that matter here, as ESPnet reads them."""
+    from espnet2.utils.nested_dict_action import NestedDictAction
+
+    parser = argparse.ArgumentParser(allow_abbrev=False)
+    for name, default in (("system", "lego"), ("encoder", "text")):
+        parser.add_argument(f"--{name}", default=config.get(name, default))
+    parser.add_argument(
+        "--encoder_conf", action=NestedDictAction, default=config.get("encoder_conf") or {}
+    )
+    return parser.parse_known_args(arguments.split())[0]
 
 
 def _encoder(config: Mapping[str, Any]) -> tuple[float, Sound | None]:

@@ -14,7 +14,7 @@ from legonn.errors import DataError
 
 __all__ = ["Filtered", "get_parser", "keep", "keep_sounds", "main"]
 
-SOUND_FILES = ("wav.scp", "utt2num_samples", "utt2spk")
+SOUND_FILES = ("wav.scp", "utt2num_samples", "utt2sha256", "utt2spk")
 
 
 @dataclass(frozen=True)

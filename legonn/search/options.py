@@ -132,7 +132,7 @@ class DecodingOptions:
         """
         from legonn.factory import parse  # imports torch
 
-        values = {} if path is None else _read_mapping(Path(path))
+        values = {} if path is None else read_mapping(Path(path))
         return parse(cls, {**values, **(overrides or {})}, "decode" if path is None else str(path))
 
 
@@ -145,7 +145,8 @@ def _length(ratio: float, positions: int) -> int:
     return int(-ratio) if ratio < 0 else int(ratio * positions)
 
 
-def _read_mapping(path: Path) -> dict[str, Any]:
+def read_mapping(path: Path) -> dict[str, Any]:
+    """What a decoding configuration says, see `DecodingOptions.load`."""
     from legonn.config import UniqueKeyLoader
     from legonn.plain_yaml import read_yaml
 

@@ -6,13 +6,14 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
+import kaldiio
 import numpy as np
 import pytest
 import soundfile
 from numpy.typing import NDArray
 
 from legonn.audio.check import check_recordings, check_sound
-from legonn.audio.recordings import Utterance
+from legonn.audio.recordings import Utterance, read_utterances
 from legonn.data.check import check_folder
 
 RATE = 16000
@@ -131,7 +132,8 @@ def test_segments_of_what_is_there_of_a_cut_recording(tmp_path: Path) -> None:
     there = Utterance("u", str(tmp_path / "a.wav"), "segments:1", start=0.0, end=1.0)
     gone = Utterance("u", str(tmp_path / "a.wav"), "segments:2", start=2.0, end=3.0)
     assert check_sound(there).faults == ()
-    assert "no samples" in check_sound(gone).faults[0]
+    (fault,) = check_sound(gone).faults
+    assert "the recording ends before the segment's start, 2.0 s; mend segments" in fault
 
 
 def test_a_segment_beyond_the_recording(tmp_path: Path) -> None:
@@ -140,6 +142,27 @@ def test_a_segment_beyond_the_recording(tmp_path: Path) -> None:
     assert check_sound(utterance).faults == (
         f"segments:1: {tmp_path / 'a.wav'}: the recording ends before the segment's 2.0 s; mend segments",
     )
+
+
+@pytest.mark.parametrize("options", [{}, {"write_function": "soundfile"}])
+def test_a_recording_that_its_archive_lacks_a_part_of(
+    tmp_path: Path, options: dict[str, str]
+) -> None:
+    archive, samples = tmp_path / "data.ark", np.int16(9000 * noise(1))
+    sounds = {"a": (RATE, samples), "b": (RATE, samples)}
+    kaldiio.save_ark(str(archive), sounds, scp=str(tmp_path / "wav.scp"), **options)
+    utterances = read_utterances(tmp_path).values()
+    assert [check_sound(one).faults for one in utterances] == [(), ()]
+    archive.write_bytes(archive.read_bytes()[:-1000])
+    first, last = (check_sound(one).faults for one in utterances)
+    assert first == () and "cut off: 1000 bytes are missing" in last[0]
+
+
+def test_an_archives_recording_of_nothing(tmp_path: Path) -> None:
+    archive = tmp_path / "data.ark"
+    kaldiio.save_ark(str(archive), {"a": (RATE, np.zeros(0, np.int16))})
+    (fault,) = check_sound(Utterance("a", f"{archive}:2", "wav.scp:1")).faults
+    assert "no samples; record it again" in fault
 
 
 def test_a_folder_tells_all_at_once_in_order(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from pathlib import Path
 from typing import Any
@@ -156,6 +157,20 @@ def test_a_recording_that_changed_under_its_name_is_read_again(
     lengths = read_text(tmp_path / "out/utt2num_samples")
     assert (lengths["as-it-is"], lengths["sp0.8-as-it-is"]) == ("32000", "40000")
     assert soundfile.info(read_text(tmp_path / "out/wav.scp")["sp0.8-as-it-is"]).frames == 40000
+
+
+def test_hashes_follow_samples_and_not_files(source: Path, tmp_path: Path) -> None:
+    def hashes() -> dict[str, str]:
+        prepare(source, tmp_path / "out", Target(speeds=(1.0, 0.8)))
+        return read_text(tmp_path / "out/utt2sha256")
+
+    before = hashes()
+    assert len(set(before.values())) == len(before) == 6
+    os.utime(source / "a.flac", (0, 0))
+    assert hashes() == before
+    soundfile.write(source / "a.flac", tone(1, 16000)[::-1], 16000)  # as long as it was
+    changed = {"as-it-is", "sp0.8-as-it-is"}
+    assert {utt_id for utt_id, value in hashes().items() if value != before[utt_id]} == changed
 
 
 def test_an_archives_recordings_are_written_anew(source: Path, tmp_path: Path) -> None:

@@ -473,6 +473,7 @@ def test_help_imports_nothing_heavy() -> None:
         (["--lm", "absent"], "absent is no experiment: it has no config.yaml"),
         (["--lm_weight", "-1"], "lm_weight is -1.0; it must be at least 0"),
         (["--lm_weight", "0.5"], "--lm_weight is of a language model: name it with --lm EXP"),
+        (["--config", "{folder}/lm.yaml"], "lm.yaml has an lm_weight, of a language model: name"),
         (
             ["--ensemble_weights", "1", "2"],
             "ensemble_weights has 2 numbers, and decoders that score are 1",
@@ -490,6 +491,8 @@ def test_options_that_cannot_be_are_one_message(
 ) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     (tmp_path / "in").write_text("ab\n")
+    (tmp_path / "lm.yaml").write_text("lm_weight: 0.3\n")
+    options = [option.format(folder=tmp_path) for option in options]
     command = ["--system", str(experiment), "--input", str(tmp_path / "in"), *options]
     try:
         status = run(main, command)

@@ -62,10 +62,12 @@ def test_a_plain_system_needs_no_positions(folder: Path) -> None:
     assert main(config(folder, system="attention", encoder_conf={"length_ratio": 1.0})) == 0
 
 
-def test_a_ratio_on_the_command_line_wins(folder: Path) -> None:
+def test_what_training_is_given_besides_wins(folder: Path) -> None:
     arguments = config(folder, encoder_conf={"length_ratio": 3.0})
+    given = "--max_epoch 2 --encoder_conf width=8 --encoder_conf length_ratio=1.2"
     with pytest.raises(DataError, match="length_ratio 1.2 leaves"):
-        main([*arguments, "--length_ratio", "1.2"])
+        main([*arguments, "--lego_args", given])
+    assert main([*arguments, "--lego_args", f"{given} --system hybrid"]) == 0
 
 
 @pytest.mark.parametrize("options", [{}, {"encoder_conf": {"width": 8}}])
@@ -103,13 +105,16 @@ def test_of_speech_the_states_count_not_the_samples(
     arguments = config(tmp_path, encoder="speech", encoder_conf={"length_ratio": 0.2})
     assert main(arguments) == 0
     assert "1.00 / 1.00 / 1.00 positions a token" in capsys.readouterr().out
-    assert main([*arguments, "--encoder", "conformer"]) == 0
-    alone = ["--stats_dir", str(tmp_path), "--encoder", "speech", "--length_ratio", "0.2"]
-    assert main(alone) == 0
+    assert main([*arguments, "--lego_args", "--encoder conformer"]) == 0
+    alone = ["--stats_dir", str(tmp_path)]
+    assert main([*alone, "--lego_args", "--encoder speech --encoder_conf length_ratio=0.2"]) == 0
     with pytest.raises(DataError, match="length_ratio 0.1 leaves 100.0% of the training set"):
-        main([*arguments, "--length_ratio", "0.1"])
+        main([*arguments, "--lego_args", "--encoder_conf length_ratio=0.1"])
+    # The same recording at twice the rate has half of the states.
+    with pytest.raises(DataError, match="length_ratio 0.2 leaves 100.0% of the training set"):
+        main([*arguments, "--lego_args", "--encoder_conf sample_rate=32000"])
     with pytest.raises(ConfigError, match="encoder is 'ears'"):
-        main([*arguments, "--encoder", "ears"])
+        main([*arguments, "--lego_args", "--encoder ears"])
 
 
 def test_a_picture_of_several_training_sets(folder: Path, tmp_path: Path) -> None:

@@ -66,6 +66,7 @@ def test_with_a_rate_recordings_are_filtered_with_their_texts(
 ) -> None:
     samples = {"a": "8000", "b": "400", "c": "80000", "d": "8000"}
     write_text(tmp_path / "in/utt2num_samples", samples)
+    write_text(tmp_path / "in/utt2sha256", samples)
     write_text(tmp_path / "in/wav.scp", {i: f"{i}.flac" for i in samples})
     write_text(tmp_path / "in/text.tc.en", {"a": "good", "b": "good", "c": "good", "d": ""})
     command = ["--input", str(tmp_path / "in"), "--output", str(tmp_path / "out")]
@@ -80,7 +81,7 @@ def test_with_a_rate_recordings_are_filtered_with_their_texts(
         "9",
     ]
     assert main(command) == 0
-    for name in ("text.tc.en", "wav.scp", "utt2num_samples"):
+    for name in ("text.tc.en", "wav.scp", "utt2num_samples", "utt2sha256"):
         assert list(read_text(tmp_path / "out" / name)) == ["a"]
     assert not (tmp_path / "out/utt2spk").exists()
     printed = capsys.readouterr()

@@ -29,18 +29,24 @@ def test_a_system_without_an_interface_is_decoded_without_its_ctc(
 
 
 def test_speech_needs_the_english_list_and_is_english(multi30k: Any) -> None:
-    assert "./run.sh --stop_stage 5 makes it" in multi30k.fail("--src_modality", "speech")
+    printed = multi30k.fail("--src_modality", "speech", "--nbpe", "300")
+    assert "./run.sh --nbpe 300 --stop_stage 5 makes it" in printed
     printed = multi30k.fail("--src_modality", "speech", "--src_lang", "fr")
     assert "is for English captions in English" in printed
     assert not (multi30k.folder / "data").exists()
     printed = multi30k.fail("--src_modality=speech", "--token-listdir=data/none", "--stage=5")
-    assert "./run.sh --stop_stage 5 makes it" not in printed and "data/none" in printed
+    assert "--stop_stage 5 makes it" not in printed and "data/none" in printed
 
 
 def test_few_pairs_say_whose_token_list_they_take(multi30k: Any) -> None:
     """And not, stages later, an option that nobody gave."""
     printed = multi30k.fail("--src_lang", "fr", "--train_pairs", "5000")
-    assert "takes the en token list of all pairs: ./run.sh --stop_stage 5 makes it" in printed
+    assert (
+        "takes the en token list of all pairs: ./run.sh --src_lang de --tgt_lang en --nbpe 2000 "
+        in printed
+    )
+    printed = multi30k.fail("--src_lang", "en", "--tgt_lang", "de", "--train_pairs", "5000")
+    assert "takes the de token list of all pairs: ./run.sh --src_lang en --tgt_lang de " in printed
     printed = multi30k.fail("--train_pairs", "5000", "--token_listdir", "data/none", "--stage", "5")
     assert "of all pairs" not in printed
     for needless in (["--stop_stage", "1"], ["--skip_train=true", "--stage=12"]):

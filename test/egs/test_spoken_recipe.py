@@ -112,17 +112,60 @@ def test_speeds_are_copies_of_the_training_set_alone(
         texts[f"sp0.9-{utt_id}"] == text for utt_id, text in texts.items() if utt_id[:2] != "sp"
     )
     assert len(read_text(recipe.folder / "dump/raw_speech/val_en_speech/wav.scp")) == 6
+    # A training may read them, so they aren't replaced, and nothing else is trained on under other options.
+    others = [*SPEECH, "--speed_perturb_factors", "1.0 1.1"]
+    made = "was made with speeds=0.9 1.0 format=flac, not speeds=1.0 1.1 format=flac"
+    assert f"{made}, and trainings may read it" in recipe.fail(
+        *others, "--stage", "2", script=STAGES
+    )
+    assert f"{made}: run stages 2 to 4" in recipe.fail(*others, "--stage", "10", script=STAGES)
+    assert len(list(recipe.folder.glob("data/*_sp/wav/*/sp0.9-*"))) == 12
 
 
-def test_a_recording_that_changed_is_prepared_again(
+def test_a_recording_that_was_written_again_is_prepared_again_and_no_other_training(
     spoken: Any, copied: Callable[[Any], Any]
 ) -> None:
     recipe = copied(spoken)
     path, *_ = read_text(recipe.folder / "data/val_en_speech/wav.scp").values()
     os.utime(recipe.folder / path)
-    printed = recipe.run(*SPEECH, "--stage", "3", "--stop_stage", "3", script=STAGES)
+    options = ["--lego_exp", "exp/asr_en", "--stage", "3", "--stop_stage", "11"]
+    printed = recipe.run(*SPEECH, *options, script=STAGES)
     assert "up to date: dump/raw_speech/org/train_en_12_speech/.done" in printed
     assert "up to date: dump/raw_speech/org/val_en_speech/.done" not in printed
+    assert "up to date: exp/asr_en/.done" in printed
+    samples, rate = soundfile.read(recipe.folder / path)
+    soundfile.write(recipe.folder / path, samples[::-1], rate)
+    recipe.run(*SPEECH, "--stage", "3", "--stop_stage", "4", script=STAGES)
+    printed = recipe.fail(*SPEECH, "--lego_exp", "exp/asr_en", "--stage", "11", script=STAGES)
+    assert "has no statistics of these training and validation sets: run stage 10" in printed
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--stage", "11", "--max_wav_duration", "20"], "not length=1-1000 seconds=0.1-20: run"),
+        (["--fs", "8k"], 'hears 16000 Hz: give --lego_args "--encoder_conf sample_rate=8000", too'),
+        (["--inference_args", "--beam_size 2 --jsonl x"], "--jsonl is legonn decode's own"),
+    ],
+)
+def test_what_later_stages_would_not_heed_is_refused(
+    spoken: Any, options: list[str], message: str
+) -> None:
+    printed = spoken.fail(*SPEECH, *options, "--lego_exp", "exp/asr_en", script=STAGES)
+    assert message in printed and "stage 1:" not in printed
+
+
+def test_foreign_folders_are_not_written_over(spoken: Any, copied: Callable[[Any], Any]) -> None:
+    recipe = copied(spoken)
+    for stamp in recipe.folder.glob("data/.*"):
+        stamp.unlink()
+    printed = recipe.fail(*SPEECH, script=STAGES)
+    assert "data/train_en_12_speech is there, and local/data.sh, which would write over" in printed
+    (recipe.folder / "local/data.sh").unlink()
+    for path in recipe.folder.glob("data/*/text.tc.en"):
+        path.rename(path.with_name("text"))
+    printed = recipe.fail(*SPEECH, script=STAGES)
+    assert "ln -s text data/train_en_12_speech/text.tc.en, or give --tgt_lang and" in printed
 
 
 def test_an_encoders_own_decoder_scores_beside_a_borrowed_one(

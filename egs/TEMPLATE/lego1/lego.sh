@@ -202,6 +202,12 @@ for name in stage stop_stage ngpu num_nodes num_threads num_procs nj inference_n
     [[ "${!name}" =~ ^[0-9]+$ ]] || die "--${name} ${!name}: give a whole number"
 done
 
+for name in jsonl times output; do # each job would write it, and each set
+    [[ " ${inference_args} " != *" --${name}"[\ =]* ]] ||
+        die "--inference_args: --${name} is legonn decode's own: call that for it; here each set's texts, tokens and" \
+            "scores are in the experiment's folder, and of --nbest the others in its logdir/output.*"
+done
+
 case "${launcher}" in
     espnet) [ "${num_procs}" -le 1 ] || die "--num_procs ${num_procs}: add --launcher torchrun" ;;
     torchrun) ;;
@@ -234,7 +240,9 @@ hears() { # whether the encoder takes speech
 if [[ ${fs} =~ ^([0-9.]+)[kK]$ ]]; then fs=$(awk -v k="${BASH_REMATCH[1]}" 'BEGIN { printf "%d", k * 1000 }'); fi
 tgt_file=text.${tgt_case}.${tgt_lang}
 raw=${dumpdir}/raw
-! hears || raw=${dumpdir}/raw_speech # of the same sets a text system keeps its own
+rate= # in names, where it isn't the usual one
+[ "${fs}" = 16000 ] || rate=_${fs}
+! hears || raw=${dumpdir}/raw_speech${rate} # of the same sets a text system keeps its own
 : "${src_nbpe:=${nbpe}}" "${tgt_nbpe:=${nbpe}}"
 
 # What the options leave open follows from the others.
@@ -246,7 +254,7 @@ data_sets=$(each_once ${train_set} ${valid_set} ${test_sets})
 if [ -n "${speed_perturb_factors}" ]; then
     hears || die "--speed_perturb_factors is for --src_modality speech"
     one_speed=${train_set}
-    train_set=${train_set}_sp
+    train_set=${train_set}_sp${rate}
 fi
 # shellcheck disable=SC2086
 all_sets=$(each_once ${train_set} ${valid_set} ${test_sets})
@@ -334,7 +342,8 @@ done
 # shellcheck disable=SC2206
 [ -z "${freeze}" ] || task_options+=(--freeze ${freeze})
 
-hears && from=${src_lang}_speech || from=${src_lang}
+from=${src_lang}
+! hears || from+=_speech${speed_perturb_factors:+_sp}${rate}
 : "${lego_tag:=$(basename "${lego_config}" .yaml)_${from}_${tgt_lang}$(tag_of "${lego_args}")}"
 composed=false
 if [ -n "${origin}" ] && "${skip_train}"; then
@@ -375,6 +384,7 @@ wanted() { # wanted N: whether stage N is between --stage and --stop_stage
 # ---- The stages, in order ------------------------------------------------------------------------
 # A function, so that bash has read it all: who edits this file while it runs does no harm.
 run_stages() {
+    if { wanted 10 || wanted 11; } && ! "${skip_train}"; then need_rate; fi
     if wanted 12; then
         for part in ${ensemble}; do # before hours of training
             checkpoint_sums "$(with_model "${part}")" >/dev/null

@@ -248,13 +248,13 @@ listen_for_pieces() { # listen_for_pieces CAPTIONS SEED LIST ENCODER ...: own de
     for encoder in "${@:4}"; do
         listener=${tag}_${encoder}_s${seed}
         if [ "${encoder}" = pieces ]; then
-            name=ASR-encoder,pieces
+            name="ASR-encoder,pieces"
             train E6 "English-ASR,pieces,${captions}" "${tag}_pieces" conf/tuning/train_speech_pieces.yaml "${seed}" "${data[@]}" \
                 "${baseline[@]}"
             train E6 "English-ASR,pieces,CTC-greedy,${captions}" "${tag}_pieces" conf/tuning/train_speech_pieces.yaml "${seed}" \
                 "${data[@]}" "${greedy[@]}"
         else
-            name=hybrid-encoder,pieces
+            name="hybrid-encoder,pieces"
             train E6 "hybrid,pieces,${captions}" "${tag}_hybrid_pieces" conf/tuning/train_speech_hybrid_pieces.yaml "${seed}" \
                 "${data[@]}" "${spelled[@]}"
         fi

@@ -38,7 +38,8 @@ if [ "${src_modality}" = speech ]; then
     esac
     if [[ ! " ${remaining[*]-} " =~ \ --token[_-]listdir[\ =] ]] &&
         [ ! -f "data/en_token_list/bpe_unigram${nbpe}/tokens.txt" ]; then
-        echo "$0: error: speech takes the English token list of German-English: ./run.sh --stop_stage 5 makes it" >&2
+        echo "$0: error: speech takes the English token list of German-English: ./run.sh --nbpe ${nbpe} --stop_stage 5" \
+            "makes it" >&2
         exit 2
     fi
     spoken=true
@@ -63,6 +64,8 @@ if "${spoken}"; then
     ending=_speech
     options=(--src_modality speech --token_listdir "data/${tgt_lang}_token_list/bpe_unigram${nbpe}")
     [ "${train_pairs}" = 0 ] || size=_${train_pairs}
+    # With --token_listdir "" the list is of these captions alone, and needs a name of its own.
+    options+=(--token_tag "speech${size}")
 elif [ "${train_pairs}" != 0 ]; then
     size=_${train_pairs}
     # The source's token list is learned from the few pairs alone, the target's is the large one.
@@ -70,9 +73,12 @@ elif [ "${train_pairs}" != 0 ]; then
         --token_listdir "data/${tgt_lang}_token_list/bpe_unigram${nbpe}")
     # Stages 1 to 4, and compositions, take no list.
     unlisted='\ --(token[_-]listdir[\ =]|stop_stage[\ =][1-4]\ |skip_train[\ =]true)'
+    all_from=de
+    [ "${tgt_lang}" != de ] || all_from=${src_lang}
     if [[ ! " ${remaining[*]-} " =~ ${unlisted} ]] && [ ! -f "${options[3]}/tokens.txt" ]; then
-        echo "$0: error: --train_pairs takes the ${tgt_lang} token list of all pairs: ./run.sh --stop_stage 5 makes it;" \
-            "or make one of these pairs with --token_listdir \"\"" >&2
+        echo "$0: error: --train_pairs takes the ${tgt_lang} token list of all pairs: ./run.sh --src_lang ${all_from}" \
+            "--tgt_lang ${tgt_lang} --nbpe ${nbpe} --stop_stage 5 makes it; or make one of these pairs with" \
+            "--token_listdir \"\"" >&2
         exit 2
     fi
 fi

@@ -11,15 +11,30 @@ list_folder() { # list_folder LANG SIZE: where the token list of a language is m
 }
 # ---- Stage 1: data -------------------------------------------------------------------------------
 make_data() {
+    touch data/.begun
     # shellcheck disable=SC2086
     local/data.sh ${local_data_opts}
 }
 
 need_sets() { # what a recipe without local/data.sh has made otherwise
-    local set
+    local set file
     for set in ${data_sets}; do
-        need "data/${set}/${src_file}" "this recipe has no local/data.sh, so make the folder yourself"
-        need "data/${set}/${tgt_file}" "this recipe has no local/data.sh, so make the folder yourself"
+        for file in "${src_file}" "${tgt_file}"; do
+            [ -f "data/${set}/${file}" ] || [ "${file}" = wav.scp ] || [ ! -f "data/${set}/text" ] ||
+                die "data/${set} has Kaldi's text, which has no language: ln -s text data/${set}/${file}," \
+                    "or give --tgt_lang and --tgt_case"
+            need "data/${set}/${file}" "this recipe has no local/data.sh, so make the folder yourself"
+        done
+    done
+}
+
+refuse_foreign_sets() { # local/data.sh replaces what is there, and may do so only with what it made itself
+    local set
+    [ ! -f data/.begun ] && ! compgen -G "data/.done.*" >/dev/null || return 0
+    for set in ${data_sets}; do
+        [ ! -e "data/${set}" ] ||
+            die "data/${set} is there, and local/data.sh, which would write over it, didn't make it:" \
+                "remove that script to use your own folders, or move them away"
     done
 }
 
@@ -29,6 +44,7 @@ stage_data() {
         need_sets
         return
     fi
+    refuse_foreign_sets
     for set in ${data_sets}; do
         [ -f "data/${set}/${src_file}" ] && [ -f "data/${set}/${tgt_file}" ] || rm -f "${stamp}"
     done
@@ -80,14 +96,25 @@ prepared_sums() { # prepared_sums SET ...: of speech, what stages 2 to 4 did; wa
 }
 
 prepared_in() { # prepared_in FOLDER
-    sums "$1/.done" "$1/utt2num_samples"
+    sums "$1/utt2sha256"
+}
+
+speeds_key() { # the first line of what stage 2 stamps
+    echo "speeds=${speed_perturb_factors} format=${audio_format}"
+}
+
+made_so() { # made_so STAMP LINE: whether a stamp, where there is one, begins with this line
+    [ ! -f "$1" ] || [ "$(head -n 1 "$1")" = "$2" ]
 }
 
 stage_speeds() {
     local from=data/${one_speed} to=data/${train_set}
     need "${from}/wav.scp" "run stage 1, or make the folder yourself"
+    made_so "${to}/.done" "$(speeds_key)" ||
+        die "${to} was made with $(head -n 1 "${to}/.done"), not $(speeds_key), and trainings may read it:" \
+            "go on with those, or remove it when none does"
     # shellcheck disable=SC2086
-    once "${to}/.done" "speeds=${speed_perturb_factors}"$'\n'"$(sound_key "${from}")" \
+    once "${to}/.done" "$(speeds_key)"$'\n'"$(sound_key "${from}")" \
         prepare "${from}" "${to}" --speeds ${speed_perturb_factors}
 }
 
@@ -125,6 +152,22 @@ stage_format() {
     done
 }
 
+filter_key() { # the first line of what stage 4 stamps
+    local key="length=${min_text_length}-${max_text_length}"
+    ! hears || key+=" seconds=${min_wav_duration}-${max_wav_duration}"
+    echo "${key}"
+}
+
+need_options() { # need_options: whether stages 2 and 4 were run with the options that later stages are
+    local set
+    [ -z "${one_speed:-}" ] || made_so "data/${train_set}/.done" "$(speeds_key)" ||
+        die "data/${train_set} was made with $(head -n 1 "data/${train_set}/.done"), not $(speeds_key): run stages 2 to 4"
+    for set in "${train_set}" "${valid_set}"; do
+        made_so "${raw}/${set}/.done" "$(filter_key)" ||
+            die "${raw}/${set} was made with $(head -n 1 "${raw}/${set}/.done"), not $(filter_key): run stage 4"
+    done
+}
+
 filter_set() { # filter_set SET
     local what=("${src_file}" "${tgt_file}")
     ! hears || what=("${tgt_file}" --fs "${fs}" --min_seconds "${min_wav_duration}" --max_seconds "${max_wav_duration}")
@@ -134,13 +177,10 @@ filter_set() { # filter_set SET
 }
 
 stage_filter() {
-    local set key
+    local set
     for set in "${train_set}" "${valid_set}"; do
         need "${raw}/org/${set}/.done" "run stage 3"
-        key="length=${min_text_length}-${max_text_length}"
-        ! hears || key+=" seconds=${min_wav_duration}-${max_wav_duration}"
-        key+=$'\n'$(cat "${raw}/org/${set}/.done")
-        once "${raw}/${set}/.done" "${key}" filter_set "${set}"
+        once "${raw}/${set}/.done" "$(filter_key)"$'\n'"$(cat "${raw}/org/${set}/.done")" filter_set "${set}"
     done
 }
 
@@ -191,6 +231,8 @@ stage_tokens() {
     local src_text=${raw}/${train_set}/${src_file} tgt_text=${raw}/${train_set}/${tgt_file}
     local both=("${src_text}" "${tgt_text}") remedy="it names a finished token list"
     need "${raw}/${train_set}/.done" "run stage 4"
+    # Of speech each text once, whatever the speeds.
+    ! hears || tgt_text=data/${one_speed:-${train_set}}/${tgt_file}
     if hears; then
         ! "${joint_tokens}" || die "--joint_tokens: speech has no tokens; drop it"
     elif [ -n "${src_token_listdir}" ]; then

@@ -3,9 +3,18 @@
 # shellcheck disable=SC2154 # variables are lego.sh's
 
 # ---- Stage 10: statistics ------------------------------------------------------------------------
+need_rate() { # before hours of preparation; of a pretrained encoder training looks itself
+    local rate
+    hears && [ -z "${pretrained_encoder}" ] && [ -f "${lego_config}" ] || return 0
+    rate=$(feature_settings | grep sample_rate | tail -n 1 | grep -oE '[0-9]+' || echo 16000)
+    [ "${rate}" = "${fs}" ] ||
+        die "--fs ${fs}: the encoder hears ${rate} Hz: give --lego_args \"--encoder_conf sample_rate=${fs}\", too"
+}
+
 need_training_data() {
     local file
     for file in "${training_texts[@]}"; do need "${file}" "run stages 1 to 4"; done
+    need_options
     for file in "${list_files[@]}"; do need "${file}" "run stage 5"; done
     need_interface_list
     need "${lego_config}" "--lego_config names a YAML file"
@@ -88,18 +97,14 @@ stats_key() { # what statistics depend on
 }
 
 stage_stats() {
-    local key ratio=()
+    local key own=()
     need_training_data
     key=$(stats_key)
     once "${lego_stats_dir}/.done" "${key}" collect_stats "${key}"
     # Each time: the length ratio is the config's, the statistics may be another experiment's.
-    if [ -n "${pretrained_encoder}" ]; then # whose own counts
-        ratio=(--pretrained_encoder "${pretrained_encoder}")
-    elif [[ ${lego_args} =~ length_ratio[=\ ]*([0-9.]+) ]]; then
-        ratio=(--length_ratio "${BASH_REMATCH[1]}")
-    fi
+    [ -z "${pretrained_encoder}" ] || own=(--pretrained_encoder "${pretrained_encoder}")
     "${python}" -m legonn.bin.stats --stats_dir "${lego_stats_dir}" --config "${lego_config}" \
-        ${ratio[@]+"${ratio[@]}"}
+        --lego_args="${lego_args}" ${own[@]+"${own[@]}"}
 }
 
 # ---- Stage 11: training --------------------------------------------------------------------------
