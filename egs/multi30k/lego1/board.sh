@@ -240,7 +240,7 @@ captions_model() { # the language model of the captions that the lent decoder le
 }
 
 listen_for_pieces() { # listen_for_pieces CAPTIONS SEED LIST ENCODER ...: own decoders, and the borrowed one; hybrid_pieces first
-    local captions=$1 seed=$2 list=$3 tag=spoken$1 baseline data lender encoder name listener
+    local captions=$1 seed=$2 list=$3 tag=spoken$1 baseline data lender encoder name listener advised
     lender=donor${donor_pairs[5000]#1-}_pieces_s${first}
     data=(--src_modality speech --train_pairs "${spoken_captions[$1]}" --token_listdir "${list}"
         --speed_perturb_factors "0.9 1.0 1.1")
@@ -267,11 +267,12 @@ listen_for_pieces() { # listen_for_pieces CAPTIONS SEED LIST ENCODER ...: own de
     listener=${tag}_hybrid_pieces_s${seed}
     swap E6 "hybrid-encoder,pieces+De-En-decoder+own-decoder,${captions}" "${listener}" "${lender}" "${seed}" \
         "${data[@]}" "${together[@]}" --ensemble "${expdir}/${listener}" "${baseline[@]}"
+    advised=${expdir}/ensemble_${listener}_with_$(basename "$(captions_model)")/decode_speech_lm
     more_scores="--seed ${seed}" train E6 "hybrid,pieces+LM,${captions}" "${tag}_hybrid_pieces" \
         conf/tuning/train_speech_hybrid_pieces.yaml "${seed}" "${data[@]}" --inference_config conf/tuning/decode_speech_lm.yaml --pretrained_lm "$(captions_model)" "${baseline[@]}"
     swap E6 "hybrid-encoder,pieces+De-En-decoder+own-decoder+LM,${captions}" "${listener}" "${lender}" "${seed}" \
         "${data[@]}" --inference_config conf/tuning/decode_speech_together_lm.yaml --ensemble "${expdir}/${listener}" \
-        --pretrained_lm "$(captions_model)" "${baseline[@]}"
+        --pretrained_lm "$(captions_model)" --compare_with "${baseline[1]} ${advised}"
 }
 
 late_decoder() { # late_decoder CAPTIONS SEED LIST: no length controller, and a decoder that begins anew when CTC has learned
