@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from legonn.audio.source import Sound
+from legonn.bridge import Bridge
 from legonn.encoder import LegoEncoder
 from legonn.errors import ConfigError, InterfaceMismatch
 from legonn.factory import (
@@ -24,6 +25,7 @@ from legonn.factory import (
     check_positions_per_token,
     parse,
 )
+from legonn.head import Head
 from legonn.interface import Interface
 from legonn.length_control import LengthController
 from legonn.tokenizer import TextCodec
@@ -32,6 +34,7 @@ __all__ = [
     "CONFIG_KEYS",
     "Part",
     "check_fits",
+    "head_of",
     "in_chain",
     "lent",
     "networks",
@@ -205,31 +208,41 @@ def lent(encoder: Part) -> Part:
     )
 
 
-def in_chain(encoder: Part, text: Sequence[str], *, bridged: bool, name: str = "") -> Part:
-    """An encoder in a chain whose decoder writes the tokens `text`; its layers are shared, not copied.
+def in_chain(part: Part, text: Sequence[str], *, bridged: bool, name: str = "") -> Part:
+    """An encoder or a bridge in a chain whose decoder writes the tokens `text`; its layers are shared, not copied.
 
-    In a chain, `text` is the name of the decoder's tokens. Behind an encoder of other ones bridges follow, and what it
-    writes is called `name`, or after its unit, `text_bpe`; without bridges it is `text` that it writes.
+    In a chain, `text` is the name of the decoder's tokens. Behind a part of other ones bridges follow, and what it
+    writes is called `name`, or after its unit, `text_bpe`; where none follows it is `text` that it writes.
     """
-    head = encoder.network["head"] if "head" in encoder.network else None
+    head = head_of(part)
     if head is None:
-        return encoder
+        return part
     if not bridged:
         name = "text"
-    elif head.target != "text" or encoder.target.tokens == tuple(text):
-        name = str(head.target)
+    elif head.target != "text" or part.target.tokens == tuple(text):
+        name = head.target
     elif name in ("", "text"):
-        name = f"text_{encoder.target.token_type}"
+        name = f"text_{part.target.token_type}"
     if head.target == name:
-        return encoder
+        return part
     head = copy.copy(head)
-    head.target = name  # type: ignore[assignment]
-    options = {**(encoder.config.get("chain_conf") or {}), "encoder_target": name}
-    return dataclasses.replace(
-        encoder,
-        network=nn.ModuleDict({**encoder.network, "head": head}),
-        config={**encoder.config, "chain_conf": options},
-    )
+    head.target = name
+    if part.kind == "bridge":
+        bridge = copy.copy(part.network["bridge"])
+        bridge._modules = {**bridge._modules, "head": head}
+        network, config = {"bridge": bridge}, {**part.config, "target": name}
+    else:
+        network = {**part.network, "head": head}
+        options = {**(part.config.get("chain_conf") or {}), "encoder_target": name}
+        config = {**part.config, "chain_conf": options}
+    return dataclasses.replace(part, network=nn.ModuleDict(network), config=config)
+
+
+def head_of(part: Part) -> Head | None:
+    """What writes its interface; None of a decoder, and of a plain encoder."""
+    if part.kind == "bridge":
+        return cast(Bridge, part.network["bridge"]).head
+    return cast("Head | None", part.network["head"] if "head" in part.network else None)
 
 
 def stored(network: nn.Module) -> dict[str, Tensor]:

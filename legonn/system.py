@@ -10,7 +10,7 @@ import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -18,16 +18,14 @@ import yaml
 from torch import Tensor, nn
 
 from legonn.audio.source import Sound
-from legonn.bridge import Bridge
 from legonn.chain import Chain
 from legonn.ensemble import Ensemble
 from legonn.errors import ConfigError, LegonnError
 from legonn.experiment import find_checkpoint, load_weights, read_config, split_checkpoint
 from legonn.factory import build_chain, check_target, sound_of
-from legonn.head import Head
 from legonn.interface import Interface, token_difference
 from legonn.language_model import LanguageModel
-from legonn.part import CONFIG_KEYS, Part, bridge_config, check_fits, in_chain, lent
+from legonn.part import CONFIG_KEYS, Part, bridge_config, check_fits, head_of, in_chain, lent
 from legonn.tokenizer import TextCodec, file_sha256
 
 if TYPE_CHECKING:
@@ -161,10 +159,14 @@ class System:
                 warnings.warn(message, stacklevel=3)
         if first.writes is not None:
             first = in_chain(first, last.target.tokens, bridged=bool(between))
-        parts = [first, *parts[1:]]
+        between = [
+            in_chain(bridge, last.target.tokens, bridged=bridge is not between[-1])
+            for bridge in between
+        ]
+        parts = [first, *between, last]
         targets: dict[str, TextCodec] = {}
         for part in parts[:-1]:
-            head = _head(part)
+            head = head_of(part)
             if head is None:
                 continue
             if targets.setdefault(head.target, part.target).tokens != part.target.tokens:
@@ -348,6 +350,7 @@ class System:
                 config[f"{prefix}bpemodel"] = str(folder / f"{prefix}bpe.model")
                 write_atomic(folder / f"{prefix}bpe.model", codec.model.read_bytes())
         config["interface_bpemodels"] = {}
+        config["interface_token_types"] = {n: codec.token_type for n, codec in self.between.items()}
         for name, codec in self.between.items():
             if codec.model is not None:
                 path = folder / interface_model(name)
@@ -492,7 +495,8 @@ def _between(config: Mapping[str, Any], folder: Path) -> dict[str, TextCodec]:
         bpe = name in (config.get("interface_bpemodels") or {})
         model = folder / interface_model(name) if bpe else None
         _check_model(model, None, folder)
-        codecs[name] = TextCodec(token_type="bpe" if bpe else "phn", tokens=tokens, model=model)
+        kind = (config.get("interface_token_types") or {}).get(name, "bpe" if bpe else "phn")
+        codecs[name] = TextCodec(token_type=kind, tokens=tokens, model=model)
     return codecs
 
 
@@ -547,12 +551,6 @@ def _get(network: nn.ModuleDict, name: str) -> Any:
     return network[name] if name in network else None
 
 
-def _head(part: Part) -> Head | None:
-    if part.kind == "bridge":
-        return cast(Bridge, part.network["bridge"]).head
-    return cast("Head | None", _get(part.network, "head"))
-
-
 def _modules(layers: Mapping[str, nn.Module | None]) -> nn.ModuleDict:
     return nn.ModuleDict({name: layer for name, layer in layers.items() if layer is not None})
 
@@ -571,7 +569,7 @@ def _join_configs(parts: Sequence[Part]) -> dict[str, Any]:
     first, *between, last = parts
     plain = "hybrid" if "head" in first.network else "attention"
     config = {"system": plain if first.writes is None else "lego", "precision": "auto"}
-    heads = [_head(part) for part in parts[:-1]]
+    heads = [head_of(part) for part in parts[:-1]]
     lists = {
         head.target: list(part.writes.tokens)
         for head, part in zip(heads, parts, strict=False)

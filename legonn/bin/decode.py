@@ -144,8 +144,13 @@ def _about(
         },
         "system": fingerprint([system.config, weights_sha256(weights)]),
         "input": read,
-        **{f"--{name}": getattr(args, name) is not None for name in ("jsonl", "times")},
+        **{f"--{name}": _beside(args.output, getattr(args, name)) for name in ("jsonl", "times")},
     }
+
+
+def _beside(output: str, path: str | None) -> str | None:
+    """A path as it is seen from where `--output` lies, so that both can be moved together."""
+    return None if path is None else os.path.relpath(path, Path(output).parent)
 
 
 @contextlib.contextmanager
@@ -176,7 +181,8 @@ def _read_input(args: argparse.Namespace) -> Lines | dict[str, Utterance] | None
             raise ConfigError(
                 f"--times is for audio, and --input {path} is read as text: leave it out"
             )
-        if (path, args.output) == ("-", "-") and args.input_format != "kaldi":
+        lines = args.input_format != "kaldi" and args.key_file is None
+        if (path, args.output) == ("-", "-") and lines:
             return None
     given = read_given(args, tolerant=True)
     if args.times is not None:

@@ -78,9 +78,10 @@ def decoding_options(args: argparse.Namespace) -> DecodingOptions:
         if "lm_weight" in given:
             raise ConfigError("--lm_weight is of a language model: name it with --lm EXP")
         if args.config is not None and "lm_weight" in read_mapping(Path(args.config)):
+            named = "name it with --lm EXP (recipes: --pretrained_lm, or --use_lm true), or "
             raise ConfigError(
-                f"{args.config} has an lm_weight, of a language model: name it with --lm EXP (recipes: "
-                "--pretrained_lm, or --use_lm true), or take a configuration without"
+                f"{args.config} has an lm_weight, of a language model: {named if hasattr(args, 'lm') else ''}take a "
+                "configuration without"
             )
     return options
 

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from legonn.report.marginals import Given
     from legonn.search.files import Lines
     from legonn.search.options import DecodingOptions
+    from legonn.tokenizer import TextCodec
 
 __all__ = ["get_parser", "main"]
 
@@ -106,6 +107,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     check_kind(system.source, system.name, args.input, sound=isinstance(read, dict))
     others, more = load_with_decoders(system, args.also)
     notes += more
+    if not isinstance(system.source, Sound):
+        given = _with_tokens(given, system.source)
     faults: list[str] = []
     if isinstance(read, dict) and isinstance(system.source, Sound):
         whole, longest = audio_limits(args, system.longest_seconds)
@@ -146,6 +149,16 @@ def _sentences(lines: Lines, most: int) -> list[Given]:
     if not found:
         raise DataError(f"{lines.name} has no sentence to look at")
     return found[:most]
+
+
+def _with_tokens(given: list[Given], source: TextCodec) -> list[Given]:
+    """Without lines of nothing but marks that have no token, as that of the byte order."""
+    from legonn.errors import DataError
+
+    found = [one for one in given if len(source.encode(str(one.source)))]
+    if given and not found:
+        raise DataError("there is no sentence with a token to look at")
+    return found
 
 
 def _heard(recordings: Iterable[Heard], most: int) -> tuple[list[Given], list[str]]:

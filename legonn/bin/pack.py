@@ -7,6 +7,7 @@ import os
 import re
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -120,14 +121,17 @@ def read_scores(folder: Path, checkpoint: Path) -> list[Score]:
     """What stage 13 measured of an experiment with this checkpoint, sorted by test set and decoding."""
     from legonn.scoring.results import read_results
 
-    scores: list[Score] = []
+    found: list[tuple[str, Score]] = []
     for path in sorted(folder.glob("*/*/score.json")):
         decoded = _decoded_with(path.with_name(".done"), folder)
         if decoded.resolve() == checkpoint.resolve():  # averages and `latest` are links
-            scores += read_results(path)
+            found += [(path.parts[-3], score) for score in read_results(path)]
         else:
             print(f"left out: {path}, which is of {decoded.name}", file=sys.stderr)
-    return scores
+    if len({decoding for decoding, _ in found}) < 2:
+        return [score for _, score in found]
+    # Of several decodings each says which it is of.
+    return [replace(score, test_set=f"{score.test_set}, {decoding}") for decoding, score in found]
 
 
 def _decoded_with(stamp: Path, folder: Path) -> Path:

@@ -29,6 +29,7 @@ __all__ = [
     "check_output",
     "open_whole",
     "open_writer",
+    "put",
     "read_input",
     "stream_lines",
 ]
@@ -217,10 +218,9 @@ class _Texts(Writer):
         self.file = file
 
     def write(self, outcomes: Sequence[Outcome]) -> None:
-        for one in outcomes:
-            key = "" if one.utt_id is None else f"{one.utt_id} "
-            self.file.write(f"{key}{one.hypotheses[0].text}\n")
-        self.file.flush()
+        keys = ("" if one.utt_id is None else f"{one.utt_id} " for one in outcomes)
+        texts = (one.hypotheses[0].text for one in outcomes)
+        put(self.file, "".join(f"{key}{text}\n" for key, text in zip(keys, texts, strict=True)))
 
 
 class _Folder(Writer):
@@ -232,14 +232,24 @@ class _Folder(Writer):
         self.files = files
 
     def write(self, outcomes: Sequence[Outcome]) -> None:
-        for outcome in outcomes:
-            for one, files in zip(outcome.hypotheses, self.files, strict=False):
-                files["text"].write(f"{outcome.utt_id} {one.text}\n")
-                files["token"].write(f"{outcome.utt_id} {' '.join(one.tokens)}\n")
-                files["score"].write(f"{outcome.utt_id} {one.score:.6f}\n")
-        for files in self.files:
-            for file in files.values():
-                file.flush()
+        for n, files in enumerate(self.files):
+            found = [(one.utt_id, one.hypotheses[n]) for one in outcomes if len(one.hypotheses) > n]
+            put(files["text"], "".join(f"{utt_id} {one.text}\n" for utt_id, one in found))
+            tokens = ((utt_id, " ".join(one.tokens)) for utt_id, one in found)
+            put(files["token"], "".join(f"{utt_id} {said}\n" for utt_id, said in tokens))
+            put(files["score"], "".join(f"{utt_id} {one.score:.6f}\n" for utt_id, one in found))
+
+
+def put(file: IO[str], text: str) -> None:
+    """Write it now; what can't be is told with the file's name, see `naming`."""
+    with naming(target_of(file)):
+        file.write(text)
+        file.flush()
+
+
+def target_of(file: IO[str]) -> Path:
+    """What a file that grows as `<name>.tmp` will be."""
+    return Path(str(getattr(file, "name", "the output")).removesuffix(".tmp"))
 
 
 @contextmanager
@@ -257,9 +267,15 @@ def naming(path: Path) -> Iterator[None]:
 def open_whole(path: Path) -> Iterator[IO[str]]:
     """A file that grows as `<name>.tmp` and is renamed at the end; a pipe or a device is written to as it is."""
     with naming(path):
+        path = followed(path)
         path.parent.mkdir(parents=True, exist_ok=True)
         with _open(path) if is_stream(path) else _grown(path) as file:
             yield file
+
+
+def followed(path: Path) -> Path:
+    """Where a link leads: what it leads to is replaced, not the link."""
+    return path if is_stream(path) else Path(os.path.realpath(path))
 
 
 Opener = Callable[[Path], AbstractContextManager[IO[str]]]

@@ -18,7 +18,7 @@ from typing import IO, Any
 
 from legonn.data.atomic import is_stream
 from legonn.errors import ConfigError
-from legonn.search.files import naming, open_whole
+from legonn.search.files import followed, naming, open_whole, target_of
 
 __all__ = ["Journal", "fingerprint", "open_journal"]
 
@@ -70,10 +70,12 @@ class Journal:
             with open_whole(path) as file:
                 yield file
             return
+        with naming(path):
+            path = followed(path)
+            path.parent.mkdir(parents=True, exist_ok=True)
         temporary = path.with_name(f"{path.name}.tmp")
         try:
             with naming(path):
-                path.parent.mkdir(parents=True, exist_ok=True)
                 with self._opened(path, temporary) as file:
                     yield file
                     _sync(file)
@@ -83,14 +85,13 @@ class Journal:
                 with contextlib.suppress(OSError):
                     temporary.unlink()
 
-    @contextmanager
-    def _opened(self, path: Path, temporary: Path) -> Iterator[IO[str]]:
+    def _opened(self, path: Path, temporary: Path) -> IO[str]:
         key = self._key(path)
         if self.done:
             self._restore(path, temporary, key)
-        with temporary.open("a" if self.done else "w", encoding="utf-8", newline="\n") as file:
-            self.files[key] = file
-            yield file
+        mode = "a" if self.done else "w"
+        self.files[key] = temporary.open(mode, encoding="utf-8", newline="\n")
+        return self.files[key]
 
     def _restore(self, path: Path, temporary: Path, key: str) -> None:
         """Make the temporary file what it was when the journal was last added to."""
@@ -241,8 +242,9 @@ def fingerprint(items: Iterable[Any]) -> str:
 
 
 def _sync(file: IO[str]) -> None:
-    file.flush()
-    os.fsync(file.fileno())
+    with naming(target_of(file)):
+        file.flush()
+        os.fsync(file.fileno())
 
 
 def _whole_lines(path: Path) -> Iterator[dict[str, Any]]:

@@ -7,7 +7,7 @@ import os
 from collections.abc import Sequence
 from typing import IO, Any
 
-from legonn.search.files import Outcome, Writer
+from legonn.search.files import Outcome, Writer, put
 from legonn.search.translator import Hypothesis
 
 __all__ = ["JsonLines"]
@@ -30,6 +30,7 @@ class JsonLines(Writer):
 
     def write(self, outcomes: Sequence[Outcome]) -> None:
         """See `Writer`."""
+        lines = []
         for outcome in outcomes:
             line: dict[str, Any] = {"id": self.number if outcome.utt_id is None else outcome.utt_id}
             self.number += 1
@@ -40,8 +41,8 @@ class JsonLines(Writer):
                 # 0 would be the best there is.
                 described = [{**one, "score": None} for one in described]
             line["hypotheses"] = described
-            self.file.write(json.dumps(line, ensure_ascii=False) + "\n")
-        self.file.flush()
+            lines.append(json.dumps(line, ensure_ascii=False) + "\n")
+        put(self.file, "".join(lines))
 
 
 def _described(one: Hypothesis) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from legonn.audio.recordings import Utterance
 from legonn.errors import ConfigError, DataError
 from legonn.progress import Progress
 from legonn.search import alignment
-from legonn.search.files import Outcome, Writer
+from legonn.search.files import Outcome, Writer, put
 from legonn.search.journal import Journal
 from legonn.search.pipeline import Begun, pipelined
 from legonn.search.translator import EMPTY, Hypothesis, Transcriber
@@ -121,7 +121,7 @@ def decode_recordings(
             ]
         )
         if times is not None:
-            times.writelines(time_lines(window, found, times_suffix))
+            put(times, "".join(time_lines(window, found, times_suffix)))
         tally.add(window)
         journal.mark(len(window), **dataclasses.asdict(tally))
     return tally

@@ -181,7 +181,8 @@ class Service:
             raise HTTPException(422, fault)
         asked = self.batcher.ask([Ask(text, nbest) for text in question.texts])
         answers = await _unless_gone(request, asked)
-        return Answer(translations=[_translation(found, nbest) for found in answers])
+        several = nbest > 1 or question.nbest is not None
+        return Answer(translations=[_translation(found, several) for found in answers])
 
     def _fault(self, texts: Sequence[str], nbest: int) -> str:
         """What is wrong with a question; empty if nothing is."""
@@ -201,10 +202,10 @@ class Service:
         return ""
 
 
-def _translation(found: Sequence[Hypothesis], nbest: int) -> Translation:
+def _translation(found: Sequence[Hypothesis], several: bool) -> Translation:
     scored = [Scored(text=one.text, score=one.score) for one in found]
     return Translation(
-        text=scored[0].text, score=scored[0].score, nbest=scored if nbest > 1 else None
+        text=scored[0].text, score=scored[0].score, nbest=scored if several else None
     )
 
 

@@ -16,7 +16,9 @@ from legonn.bin.decode import main as decode
 from legonn.bin.pack import main as pack
 from legonn.cli import run
 from legonn.errors import ConfigError
+from legonn.interface import Interface
 from legonn.system import System, load_part
+from legonn.tokenizer import TextCodec
 
 LINES = ["unu doi", "trei", "patru cinci unu"]
 
@@ -274,3 +276,42 @@ def test_bridges_stand_in_between(experiment: Path, tmp_path: Path) -> None:
         torch.tensor([[3, 4, 5]]), torch.tensor([3])
     )
     assert encoded.lengths.tolist() == [12]  # 3 x 2 x 2
+
+
+def test_bridges_that_learned_in_another_place_of_a_chain_get_its_names(
+    experiment: Path, tmp_path: Path
+) -> None:
+    from legonn.part import Part, bridge_config, networks
+
+    side = System.load(experiment).interface
+    small = TextCodec(token_type="char", tokens=["<blank>", "<unk>", "a", "<sos/eos>"])
+
+    def bridge(name: str, target: str, reads: Any, writes: TextCodec | None) -> Part:
+        options = {"width": 16, "heads": 2, "feedforward": 32, "target": target}
+        config = bridge_config(options)
+        codec = System.load(experiment).target if writes is None else writes
+        sizes = {"reads": len(reads.tokens), "writes": len(codec.tokens)}
+        return Part(
+            kind="bridge",
+            name=name,
+            config=config,
+            network=torch.nn.ModuleDict(networks("bridge", config, **sizes)).eval(),
+            reads=reads,
+            writes=side if writes is None else Interface.of(writes),
+            target=codec,
+        )
+
+    encoder, decoder = System.load(experiment).parts()
+    # Each learned alone: what the first wrote was its `text`, and the last one's had another name.
+    first = bridge("a", "text", side, small)
+    last = bridge("b", "text_bpe", Interface.of(small), None)
+    System.join([encoder, first, last, decoder]).save(tmp_path / "chain")
+    again = System.load(tmp_path / "chain")
+    assert again.chain.interface_targets() == ["text", "text_char", "text"]
+    assert again.between["text_char"].token_type == "char"
+    assert [part.sha256() for part in again.parts()[1:3]] == [first.sha256(), last.sha256()]
+    smaller = TextCodec(token_type="char", tokens=["<blank>", "<unk>", "<sos/eos>"])
+    second = bridge("c", "text", Interface.of(small), smaller)
+    last = bridge("b", "text", Interface.of(smaller), None)
+    with pytest.raises(ConfigError, match="c calls its tokens 'text_char', and so does a part"):
+        System.join([encoder, first, second, last, decoder])

@@ -245,6 +245,19 @@ def test_bad_lines_are_told_and_the_rest_is_decoded(
     assert faults == [None, f"{source}:2: not UTF-8 at byte 5", None, too_long, None]
 
 
+def test_keys_pick_lines_of_standard_input_too(experiment: Path, tmp_path: Path) -> None:
+    (tmp_path / "keys").write_text("u2\n")
+    command = [sys.executable, "-m", "legonn.bin.decode", "--system", str(experiment)]
+    done = subprocess.run(
+        [*command, "--key_file", str(tmp_path / "keys")],
+        input="u1 abc\nu2 b\n",
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout == f"u2 {System.load(experiment).translate(['b'])[0].text}\n"
+
+
 def test_a_bad_line_of_a_stream_is_told_and_the_rest_is_decoded(
     experiment: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -381,8 +394,20 @@ def test_an_interrupted_decoding_of_audio_goes_on(
     (sounds / "05.wav").write_text("none")
     os.utime(sounds / "05.wav", ns=(time, time))
     assert main(resumed) == 1
-    with pytest.raises(ConfigError, match=r"of a run with another --jsonl \(False, now True\)"):
+    with pytest.raises(
+        ConfigError, match=r"of a run with another --jsonl \(None, now 'all.jsonl'\)"
+    ):
         main([*resumed, "--jsonl", str(tmp_path / "all.jsonl")])
+
+
+def test_a_complete_run_is_not_one_that_writes_elsewhere(experiment: Path, tmp_path: Path) -> None:
+    (tmp_path / "in").write_text("abc\n")
+    command = ["--system", str(experiment), "--input", str(tmp_path / "in"), "--resume", "true"]
+    command += ["--output", str(tmp_path / "out"), "--jsonl"]
+    assert main([*command, str(tmp_path / "a.jsonl")]) == 0
+    assert main([*command, str(tmp_path / "a.jsonl")]) == 0
+    with pytest.raises(ConfigError, match=r"another --jsonl \('a.jsonl', now 'b.jsonl'\)"):
+        main([*command, str(tmp_path / "b.jsonl")])
 
 
 @pytest.mark.parametrize("suffix", ["srt", "vtt"])

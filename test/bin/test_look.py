@@ -15,6 +15,7 @@ import torch
 
 from legonn.bin.look import main
 from legonn.cli import run
+from legonn.errors import ConfigError, DataError
 from legonn.system import System
 
 RATE = 8000
@@ -54,7 +55,7 @@ def test_a_file_becomes_a_page(
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    (tmp_path / "in.txt").write_text("unu doi\n\ntrei\npatru\n")
+    (tmp_path / "in.txt").write_text("unu doi\n\ntrei\npatru\n", encoding="utf-8")
     parts = ["--encoder", experiment, "--decoder", experiment]
     page = look(*parts, "--input", tmp_path / "in.txt", "--most", 2, "--top", 2, "--beam_size", 2)
     assert capsys.readouterr().out.endswith(f"{page}: 2 of 3 sentences\n")
@@ -68,6 +69,27 @@ def test_a_file_becomes_a_page(
     wanted = System.load(experiment).translate(["unu doi", "trei"], beam_size=2)
     outputs = [row for row in written(page) if row[0] != "CTC's best path"]
     assert outputs == [(f"{experiment} wrote", one.text) for one in wanted]
+
+
+def test_a_line_of_nothing_but_marks_is_left_out(
+    experiment: Path, look: Callable[..., Path], tmp_path: Path
+) -> None:
+    (tmp_path / "in.txt").write_text("\ufeff\nunu\n", encoding="utf-8")
+    page = look("--system", experiment, "--input", tmp_path / "in.txt", *SHORT)
+    assert headings(page) == ["unu"]
+    (tmp_path / "in.txt").write_text("\u200b\n", encoding="utf-8")
+    with pytest.raises(DataError, match="there is no sentence with a token"):
+        look("--system", experiment, "--input", tmp_path / "in.txt")
+
+
+def test_advice_is_not_of_options_that_look_lacks(
+    experiment: Path, look: Callable[..., Path], tmp_path: Path
+) -> None:
+    (tmp_path / "in").write_text("unu\n")
+    (tmp_path / "lm.yaml").write_text("lm_weight: 0.3\n")
+    options = ["--input", tmp_path / "in", "--config", tmp_path / "lm.yaml"]
+    with pytest.raises(ConfigError, match="of a language model: take a configuration without$"):
+        look("--system", experiment, *options)
 
 
 def test_sentences_of_a_kaldi_file_have_their_ids(

@@ -123,6 +123,19 @@ def test_scores_are_those_of_the_packed_checkpoint(
     assert f"left out: {copy}/decode_best/test/score.json, which is of 1epoch.pth" in told
 
 
+def test_several_decodings_of_a_checkpoint_are_told_apart(experiment: Path, tmp_path: Path) -> None:
+    copy = Path(shutil.copytree(experiment, tmp_path / "exp", symlinks=True))
+    for tag, figure in (("decode", 31.25), ("decode_mode_attention", 30.5)):
+        (copy / tag / "test").mkdir(parents=True)
+        (copy / tag / "test" / "score.json").write_text(to_json([score(score=figure)]))
+    assert main([str(copy), "--output", str(tmp_path / "m")]) == 0
+    test_set = score().test_set
+    assert [
+        (found["test_set"], found["score"])
+        for found in describe(tmp_path / "m" / "exp_decoder")[0]["scores"]
+    ] == [(f"{test_set}, decode", 31.25), (f"{test_set}, decode_mode_attention", 30.5)]
+
+
 def test_a_colon_in_the_path_is_part_of_the_name(experiment: Path, tmp_path: Path) -> None:
     copy = Path(shutil.copytree(experiment, tmp_path / "a:b", symlinks=True))
     (copy / "decode" / "test").mkdir(parents=True)

@@ -212,6 +212,31 @@ def test_a_pipe_is_written_to_and_stays_one(tmp_path: Path) -> None:
     assert path.is_fifo()
 
 
+def test_a_link_is_followed(tmp_path: Path) -> None:
+    (tmp_path / "far").mkdir()
+    for name in ("whole", "journaled"):
+        (tmp_path / name).symlink_to(tmp_path / "far" / name)
+    with open_whole(tmp_path / "whole") as file:
+        file.write("a")
+    journaled = str(tmp_path / "journaled")
+    with open_journal(journaled, {}, folder=False, resume=False) as journal:
+        with journal.open(Path(journaled)) as file:
+            file.write("b")
+        journal.end(0)
+    for name, content in (("whole", "a"), ("journaled", "b")):
+        assert (tmp_path / name).is_symlink()
+        assert (tmp_path / "far" / name).read_text() == content
+
+
+def test_the_file_that_cannot_be_written_is_named_and_no_other(tmp_path: Path) -> None:
+    with (
+        pytest.raises(LegonnError, match="can't write /dev/full: No space left on device"),
+        open_whole(Path("/dev/full")) as full,
+        open_whole(tmp_path / "room"),
+    ):
+        JsonLines(full).write([Outcome([hypothesis("a")])])
+
+
 def test_a_folder_in_the_place_of_a_file(tmp_path: Path) -> None:
     with pytest.raises(LegonnError, match="can't write .*: Is a directory"), open_whole(tmp_path):
         pass

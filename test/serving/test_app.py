@@ -71,7 +71,9 @@ def test_answers_come_in_the_order_of_the_texts(echo: Any, serve: Any) -> None:
 def test_nbest_lists_all_that_was_asked_for(echo: Any, serve: Any) -> None:
     with serve(echo) as running:
         (found,) = running.post("a", nbest=2).json()["translations"]
+        (single,) = running.post("a", nbest=1).json()["translations"]
     assert found["nbest"] == [{"text": "A", "score": 0.0}, {"text": "A", "score": -1.0}]
+    assert single["nbest"] == found["nbest"][:1]
 
 
 def test_the_page_says_how_to_use_it(echo: Any, serve: Any) -> None:

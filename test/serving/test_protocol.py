@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.client
+import socket
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -44,6 +45,16 @@ def test_waiting_for_an_answer_is_no_silence(echo: Any, serve: Any, until: Any) 
             assert silent.recv(1) == b""  # longer than the limit
         echo.gate.set()
         assert waiting.result().status_code == 200
+
+
+def test_who_does_not_read_is_cut_off(echo: Any, serve: Any) -> None:
+    """Or its unsent answers would keep the service from ending."""
+    with serve(echo, body_seconds=1.0) as running, running.connect() as deaf:
+        deaf.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        deaf.settimeout(30.0)
+        with pytest.raises(ConnectionError):
+            while True:
+                deaf.sendall(GET * 1000)
 
 
 def test_several_requests_on_one_connection(echo: Any, serve: Any) -> None:
