@@ -291,6 +291,12 @@ late_decoder() { # late_decoder CAPTIONS SEED LIST: no length controller, and a 
         "${data[@]}" "${borrowed[@]}" --compare_with "${hybrid} ${own}"
     swap E6 "ASR-encoder,pieces,no-control+De-En-decoder+own-decoder,${captions}" "${listener}" "${lender}" \
         "${seed}" "${data[@]}" "${together[@]}" --ensemble "${expdir}/${listener}" --compare_with "${hybrid} ${own}"
+    # From the same beginning, in front of the lent decoder.
+    train_args="--max_epoch 11"
+    train E6 "ASR-encoder-for-De-En-decoder,pieces,no-control,${captions}" "${tag}_for_donor" "${config}" "${seed}" \
+        "${data[@]}" "${borrowed[@]}" --pretrained_encoder "${expdir}/${tag}_no_control_s${seed}:latest.pth" \
+        --pretrained_decoder "${expdir}/${lender}" --freeze decoder \
+        --compare_with "${hybrid} ${own} ${expdir}/compose_${listener}_${lender}/decode_speech_borrowed"
 }
 
 bridge_from_pieces() { # bridge_from_pieces PAIRS LIST: of the text PAIRS, behind the first seed's listener of 2,500 captions
