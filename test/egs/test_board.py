@@ -44,11 +44,16 @@ def test_nothing_is_read_before_it_is_made(
         assert {name.removesuffix(":latest.pth") for name in read if name} <= made
         if step.get("use_lm") == "true":
             made.add(step["lm_exp"])
-        if "lego_exp" in step:
-            made.add(step["lego_exp"])
-        elif "pretrained_encoder" in step:  # a swap
+        folder = Path(step.get("lego_exp", ""))
+        if "lego_exp" not in step and "pretrained_encoder" in step:  # a swap
             parts = [Path(step[f"pretrained_{kind}"]).name for kind in ("encoder", "decoder")]
-            made.add(f"{step['expdir']}/compose_" + "_".join(parts))
+            folder = Path(step["expdir"], "_".join(["compose", *parts]))
+        if folder.name:
+            made.add(str(folder))
+        beside = [*step.get("ensemble", "").split(), *filter(None, [step.get("pretrained_lm")])]
+        together = [f"ensemble_{folder.name}", *(Path(other).name for other in beside)]
+        if beside:  # it is decoded in a folder of its own
+            made.add(str(folder.with_name("_with_".join(together))))
     assert made > {"exp/de_en"} or name == "multi30k" and made
 
 

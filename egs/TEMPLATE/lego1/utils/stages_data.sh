@@ -80,9 +80,14 @@ prepare() { # prepare FROM TO OPTION ...: recordings, as training reads them
         --audio_format "${audio_format}" --nj "${nj}" --skip_bad "${skip_bad}" $(pipes) "${@:3}"
 }
 
+sound_options() { # the first line of what stage 3 stamps of speech
+    echo "fs=${fs} format=${audio_format}"
+}
+
 sound_key() { # sound_key FOLDER: what a preparation of its recordings depends on
     local file
-    echo "fs=${fs} format=${audio_format} skip_bad=${skip_bad}"
+    sound_options
+    echo "skip_bad=${skip_bad}"
     for file in wav.scp segments utt2spk "${tgt_file}"; do
         [ ! -f "$1/${file}" ] || sums "$1/${file}"
     done
@@ -107,12 +112,15 @@ made_so() { # made_so STAMP LINE: whether a stamp, where there is one, begins wi
     [ ! -f "$1" ] || [ "$(head -n 1 "$1")" = "$2" ]
 }
 
+other_recordings() { # other_recordings FOLDER LINE: those that a training reads must not be replaced
+    die "$1 was made with $(head -n 1 "$1/.done"), not $2, and trainings may read it: go on with those, or remove it" \
+        "when none does"
+}
+
 stage_speeds() {
     local from=data/${one_speed} to=data/${train_set}
     need "${from}/wav.scp" "run stage 1, or make the folder yourself"
-    made_so "${to}/.done" "$(speeds_key)" ||
-        die "${to} was made with $(head -n 1 "${to}/.done"), not $(speeds_key), and trainings may read it:" \
-            "go on with those, or remove it when none does"
+    made_so "${to}/.done" "$(speeds_key)" || other_recordings "${to}" "$(speeds_key)"
     # shellcheck disable=SC2086
     once "${to}/.done" "$(speeds_key)"$'\n'"$(sound_key "${from}")" \
         prepare "${from}" "${to}" --speeds ${speed_perturb_factors}
@@ -144,6 +152,7 @@ stage_format() {
         need "data/${set}/${tgt_file}" "run stage 1, or make the folder yourself"
         folder=$(raw_folder "${set}")
         if hears; then
+            made_so "${folder}/.done" "$(sound_options)" || other_recordings "${folder}" "$(sound_options)"
             once "${folder}/.done" "$(sound_key "data/${set}")" prepare_set "data/${set}" "${folder}"
         else
             once "${folder}/.done" "$(sums "data/${set}/${src_file}" "data/${set}/${tgt_file}")" \
@@ -161,7 +170,8 @@ filter_key() { # the first line of what stage 4 stamps
 need_options() { # need_options: whether stages 2 and 4 were run with the options that later stages are
     local set
     [ -z "${one_speed:-}" ] || made_so "data/${train_set}/.done" "$(speeds_key)" ||
-        die "data/${train_set} was made with $(head -n 1 "data/${train_set}/.done"), not $(speeds_key): run stages 2 to 4"
+        die "data/${train_set} was made with $(head -n 1 "data/${train_set}/.done"), not $(speeds_key):" \
+            "go on with those, or remove it and run stages 2 to 4"
     for set in "${train_set}" "${valid_set}"; do
         made_so "${raw}/${set}/.done" "$(filter_key)" ||
             die "${raw}/${set} was made with $(head -n 1 "${raw}/${set}/.done"), not $(filter_key): run stage 4"
