@@ -9,7 +9,7 @@ from pathlib import Path
 
 from legonn.errors import LegonnError
 
-__all__ = ["is_stream", "write_atomic"]
+__all__ = ["followed", "is_stream", "write_atomic"]
 
 
 def write_atomic(path: str | Path, data: str | bytes) -> None:
@@ -33,7 +33,7 @@ def write_atomic(path: str | Path, data: str | bytes) -> None:
         if is_stream(Path(path)):
             Path(path).write_bytes(content)
             return
-        target = Path(os.path.realpath(path))
+        target = followed(Path(path))
         target.parent.mkdir(parents=True, exist_ok=True)
         _replace(target, content)
     except OSError as error:
@@ -43,6 +43,11 @@ def write_atomic(path: str | Path, data: str | bytes) -> None:
 def is_stream(path: Path) -> bool:
     """Whether a path leads to a pipe, a terminal or a device, which no file can replace."""
     return path.parts[:2] == ("/", "dev") or path.exists() and not path.is_file()
+
+
+def followed(path: Path) -> Path:
+    """Where a link leads: what it leads to is replaced, not the link; a stream stays as it is named."""
+    return path if is_stream(path) else Path(os.path.realpath(path))
 
 
 def _replace(target: Path, content: bytes) -> None:

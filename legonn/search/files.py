@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, BinaryIO
 
-from legonn.data.atomic import is_stream
+from legonn.data.atomic import followed, is_stream
 from legonn.data.folder import is_named_text, read_keys, read_text
 from legonn.errors import ConfigError, DataError, LegonnError
 
@@ -271,11 +271,6 @@ def open_whole(path: Path) -> Iterator[IO[str]]:
         path.parent.mkdir(parents=True, exist_ok=True)
         with _open(path) if is_stream(path) else _grown(path) as file:
             yield file
-
-
-def followed(path: Path) -> Path:
-    """Where a link leads: what it leads to is replaced, not the link."""
-    return path if is_stream(path) else Path(os.path.realpath(path))
 
 
 Opener = Callable[[Path], AbstractContextManager[IO[str]]]

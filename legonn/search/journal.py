@@ -16,9 +16,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
-from legonn.data.atomic import is_stream
+from legonn.data.atomic import followed, is_stream
 from legonn.errors import ConfigError
-from legonn.search.files import followed, naming, open_whole, target_of
+from legonn.search.files import naming, open_whole, target_of
 
 __all__ = ["Journal", "fingerprint", "open_journal"]
 
