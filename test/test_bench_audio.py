@@ -69,3 +69,16 @@ def test_a_run_measures_all(bench: ModuleType, tmp_path: Path) -> None:
         "a training step, read ahead",
     ]
     assert all(row["ratio"] > 0 for row in rows)
+
+
+def test_a_text_file_is_spoken_in_place_of_numbers(bench: ModuleType, tmp_path: Path) -> None:
+    text, path = tmp_path / "train" / "text.tc.en", tmp_path / "benchmarks.json"
+    text.parent.mkdir()
+    bench.write_texts(text, 3)
+    arguments = ["--rounds", "1", "--text", str(text), "--output", str(path)]
+    assert bench.main(arguments) == 0
+    rows = json.loads(path.read_text())
+    assert [(row["system"], row["shape"]) for row in rows] == [
+        (name, "3 texts of train, flac") for name in bench.MANNERS
+    ]
+    assert all(row["ratio"] > 0 for row in rows)

@@ -1,11 +1,14 @@
 """Speech that is made, and speech that is read: against real time, and against the training step that waits for it.
 
     python tools/bench_audio.py --output tools/benchmarks.json
+    python tools/bench_audio.py --text data/train/text.tc.en --output tools/benchmarks.json
 
 Speaks numbers in words, some two seconds each, with `legonn synthesize --nj 1`, plain and with noise and rooms: seconds
 of speech a second. Then reads these recordings as training does, FLAC through ESPnet's data set, in turn with training
 steps on the same batches, by the model of bench_train.py: milliseconds a batch of each, and of a training for which
 another process reads ahead, as in the recipes (num_workers: 1).
+
+With --text it speaks that file's texts instead, each round all of them, and reads nothing.
 """
 
 from __future__ import annotations
@@ -40,6 +43,9 @@ def get_parser() -> argparse.ArgumentParser:
     parser.add_argument("--rounds", type=int, default=5, help="the median counts")
     parser.add_argument("--batches", type=int, default=8, help=f"of {SENTENCES}, a round")
     parser.add_argument("--num_threads", type=int, default=2, help="of training")
+    parser.add_argument(
+        "--text", type=Path, help="a Kaldi text file to be spoken, all of it a round"
+    )
     parser.add_argument("--output", type=Path, help="benchmarks.json to add the figures to")
     return parser
 
@@ -105,19 +111,23 @@ def with_tokens(batches: Sequence[tuple[list[str], dict[str, Any]]]) -> list[Any
     ]
 
 
-def measure(args: argparse.Namespace, folder: Path) -> dict[str, list[float]]:
-    """Figures by name, one a round."""
-    from torch.utils.data import DataLoader
-
-    text = folder / "text.tc.en"
-    write_texts(text, args.batches * SENTENCES)
-    found: dict[str, list[float]] = {name: [] for name in (*MANNERS, "reading", "step", "ahead")}
-    for i in range(args.rounds):
+def speak_rounds(text: Path, folder: Path, rounds: int) -> dict[str, list[float]]:
+    """Seconds of speech a second by manner, one a round; the manners take turns."""
+    found: dict[str, list[float]] = {name: [] for name in MANNERS}
+    for i in range(rounds):
         for name in MANNERS:
             found[name].append(speak(text, folder / name / str(i), name))
-    reader, runner = Reader(folder / "synthesize" / "0"), Runner("lego", "auto", "asr")
+    return found
+
+
+def read_rounds(folder: Path, rounds: int) -> dict[str, list[float]]:
+    """Seconds a batch of reading a folder's recordings, of a training step, and of one that is read ahead for."""
+    from torch.utils.data import DataLoader
+
+    reader, runner = Reader(folder), Runner("lego", "auto", "asr")
     runner.round(with_tokens(reader.read())[:2])  # warm-up
-    for _ in range(args.rounds):
+    found: dict[str, list[float]] = {"reading": [], "step": [], "ahead": []}
+    for _ in range(rounds):
         start = time.perf_counter()
         batches = reader.read()
         found["reading"].append((time.perf_counter() - start) / len(batches))
@@ -127,16 +137,32 @@ def measure(args: argparse.Namespace, folder: Path) -> dict[str, list[float]]:
     return found
 
 
+def measure(args: argparse.Namespace, folder: Path) -> dict[str, list[float]]:
+    """Figures by name, one a round."""
+    if args.text is not None:
+        return speak_rounds(args.text, folder, args.rounds)
+    text = folder / "text.tc.en"
+    write_texts(text, args.batches * SENTENCES)
+    spoken = speak_rounds(text, folder, args.rounds)
+    return {**spoken, **read_rounds(folder / "synthesize" / "0", args.rounds)}
+
+
 def rows(args: argparse.Namespace, found: dict[str, list[float]]) -> list[dict[str, Any]]:
     """One object a figure."""
-    common = {
-        "bench": "audio",
-        "shape": f"{args.batches * SENTENCES} numbers in words, flac",
-        **origin(),
-    }
+    common = {"bench": "audio", **origin()}
+    if args.text is None:
+        spoken = f"{args.batches * SENTENCES} numbers in words"
+    else:
+        spoken = f"{sum(1 for _ in args.text.open())} texts of {args.text.parent.name}"
     made = [
         _row(
-            {**common, "peer": "real time", "system": name, "metric": "seconds of speech a second"},
+            {
+                **common,
+                "shape": f"{spoken}, flac",
+                "peer": "real time",
+                "system": name,
+                "metric": "seconds of speech a second",
+            },
             found[name],
             [1.0] * args.rounds,
         )
@@ -147,9 +173,10 @@ def rows(args: argparse.Namespace, found: dict[str, list[float]]) -> list[dict[s
         ("a training step on it", "reading a batch", "reading"),
         ("from memory", "a training step, read ahead", "ahead"),
     ):
-        said = {**common, "peer": peer, "system": system, "metric": "milliseconds"}
-        values, peers = ([1000 * seconds for seconds in found[key]] for key in (name, "step"))
-        made.append(_row(said, values, peers))
+        if name in found:
+            said = {**common, "peer": peer, "system": system, "metric": "milliseconds"}
+            values, peers = ([1000 * seconds for seconds in found[key]] for key in (name, "step"))
+            made.append(_row(said, values, peers))
     return made
 
 
