@@ -18,6 +18,7 @@ from torch.overrides import TorchFunctionMode
 from legonn.audio.source import Sound
 from legonn.bridge import Bridge
 from legonn.chain import Chain
+from legonn.data.lengths import DEFAULT_RATIOS
 from legonn.decoder import Decoder
 from legonn.encoder import LegoEncoder, Stack, TextFrontEnd
 from legonn.errors import ConfigError
@@ -188,7 +189,7 @@ class TextEncoderConfig(LayerConfig):
 
     layers_before: int = 3
     layers_after: int = 2
-    length_ratio: float = 1.5
+    length_ratio: float = DEFAULT_RATIOS["text"]
     length_query: str = "position"
     word_dropout: float = 0.0
 
@@ -326,7 +327,7 @@ class EBranchformerEncoderConfig(SpeechEncoderConfig):
 class ImaginedEncoderConfig:
     """See `ImaginedEncoder`: marginals made of the target's own text."""
 
-    length_ratio: float = 1.6
+    length_ratio: float = DEFAULT_RATIOS["imagined"]
     spread: float = 1.5
     confusion: float = 0.1
 
@@ -471,7 +472,7 @@ class BridgeConfig(LayerConfig):
 
     layers_before: int = 1
     layers_after: int = 1
-    length_ratio: float = 1.0
+    length_ratio: float = DEFAULT_RATIOS["bridge"]
     length_query: str = "position"
     target: str = "text"
 

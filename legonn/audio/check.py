@@ -6,16 +6,17 @@ import math
 import os
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 
 from legonn.audio.archive import archive_place
+from legonn.audio.parallel import mapped
 from legonn.audio.recordings import Samples, Utterance, list_utterances, read_sound
-from legonn.audio.truncation import missing_bytes
+from legonn.audio.truncation import is_unended, missing_bytes
 from legonn.data.check import FileReport
+from legonn.data.filter import LONGEST, SHORTEST
 from legonn.errors import DataError
 from legonn.progress import Progress
 
@@ -29,13 +30,10 @@ __all__ = [
     "is_silent",
 ]
 
-SHORTEST = 0.1  # seconds; a syllable takes about two of these
-LONGEST = 60.0
 SILENCE = 10 ** (-70 / 20)  # root mean square; quiet rooms have -60 dB
 CLIPPED = 0.001  # share of samples at full scale
 BLOCK = 1 << 20  # samples that are squared at a time: of hours there is only one copy
 UNFINISHED = 10000  # bytes; no header is so long
-SILENT = "silence; leave it out"
 
 
 @dataclass(frozen=True)
@@ -53,7 +51,7 @@ class SoundReport:
     faults : tuple of str
         Why it can't be used: `file:line: what; remedy`.
     oddities : tuple of str
-        Kinds that are only warned of: `stereo`, `clipped`, `long`.
+        Kinds that are only warned of, keys of `REMEDIES`.
     """
 
     utterance: Utterance
@@ -136,7 +134,9 @@ def check_recordings(
 REMEDIES = {
     "stereo": "have several channels; stage 3 mixes them into one",
     "clipped": f"have more than {CLIPPED:.1%} of their samples at full scale; record them at a lower level",
-    "long": f"are longer than {LONGEST:.0f} s; cut them with segments, or stage 4 drops them from training sets",
+    "long": f"are longer than {LONGEST:.0f} s; cut them with segments, or stage 4 drops them from training sets "
+    "(--max_wav_duration)",
+    "unended": "stop without Ogg's mark of an end; if they were cut off, copy them again",
 }
 
 
@@ -171,11 +171,7 @@ def _counted(sounds: Sequence[SoundReport]) -> str:
 
 def check_sounds(utterances: Iterable[Utterance], *, jobs: int = 1) -> Iterator[SoundReport]:
     """Check many, in order, in several processes."""
-    if jobs <= 1:
-        yield from map(check_sound, utterances)
-        return
-    with ProcessPoolExecutor(jobs) as pool:
-        yield from pool.map(check_sound, utterances, chunksize=16)
+    return mapped(check_sound, utterances, jobs)
 
 
 def check_sound(utterance: Utterance) -> SoundReport:
@@ -185,27 +181,25 @@ def check_sound(utterance: Utterance) -> SoundReport:
     except DataError as error:
         return SoundReport(utterance, faults=(str(error),))
     seconds = len(samples) / rate
-    return SoundReport(
-        utterance,
-        seconds,
-        rate,
-        samples.shape[1],
-        check_samples(utterance, samples, rate),
-        tuple(_oddities(samples, seconds)),
-    )
+    faults = check_samples(utterance, samples, rate)
+    oddities = list(_oddities(samples, seconds))
+    whole = utterance.is_file and not utterance.is_segment
+    if whole and not faults and is_unended(Path(utterance.source)):
+        oddities.append("unended")
+    return SoundReport(utterance, seconds, rate, samples.shape[1], faults, tuple(oddities))
 
 
 def check_samples(
     utterance: Utterance, samples: Samples, rate: int, *, allow_silence: bool = False
 ) -> tuple[str, ...]:
     """What stands against an utterance whose samples (N, channels) have been read: `file:line: what; remedy`."""
-    faults = list(_faults(utterance, samples, len(samples) / rate))
-    if allow_silence:
-        faults = [fault for fault in faults if fault != SILENT]
+    faults = _faults(utterance, samples, len(samples) / rate, allow_silence=allow_silence)
     return tuple(f"{utterance.where}: {fault}" for fault in faults)
 
 
-def _faults(utterance: Utterance, samples: Samples, seconds: float) -> Iterator[str]:
+def _faults(
+    utterance: Utterance, samples: Samples, seconds: float, *, allow_silence: bool
+) -> Iterator[str]:
     missing = _missing(utterance)
     if missing:
         yield f"cut off: {missing} bytes are missing of what its header says; copy it again"
@@ -223,7 +217,8 @@ def _faults(utterance: Utterance, samples: Samples, seconds: float) -> Iterator[
     if not math.isfinite(level):
         yield "samples that are no numbers (NaN or infinite); write the file again"
     elif level < SILENCE:
-        yield SILENT
+        if not allow_silence:
+            yield "silence; leave it out"
     elif samples.shape[1] > 1 and _level(samples.mean(axis=1)) < SILENCE:
         yield "channels that cancel each other when they are mixed; keep one of them"
 

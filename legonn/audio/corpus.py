@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -13,9 +12,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from legonn.audio.parallel import mapped
 from legonn.audio.resampling import resample
 from legonn.audio.room import add_noise, reverberate
-from legonn.audio.storage import check_format, encode, recording_path, write_recording
+from legonn.audio.storage import (
+    check_format,
+    encode,
+    recording_path,
+    stored_seconds,
+    write_recording,
+)
 from legonn.audio.synthesis import Synthesizer, UnspeakableError
 from legonn.audio.voices import Voice, draw_voices
 from legonn.data.atomic import write_atomic
@@ -134,7 +140,9 @@ def synthesize_corpus(
     ]
     _tidy(output, items)
     recordings = []
-    for recording in _speak_all(items, speakers, manner, jobs):
+    for recording in mapped(
+        _speak, items, jobs, initializer=_begin_worker, initargs=(speakers, manner)
+    ):
         recordings.append(recording)
         progress(1)
     silent = {r.utt_id for r in recordings if r.seconds == 0}
@@ -198,17 +206,6 @@ def _tidy(output: Path, items: Sequence[_Item]) -> None:
     write_atomic(path, "".join(f"{item.utt_id} {item.text}\n" for item in items))
 
 
-def _speak_all(
-    items: Sequence[_Item], speakers: dict[str, Voice], manner: Manner, jobs: int
-) -> Iterator[Recording]:
-    if jobs <= 1:
-        _begin_worker(speakers, manner)
-        yield from map(_speak, items)
-        return
-    with ProcessPoolExecutor(jobs, initializer=_begin_worker, initargs=(speakers, manner)) as pool:
-        yield from pool.map(_speak, items, chunksize=16)
-
-
 # What a worker process has: set once, as sending it along with each text would cost more than the text.
 _worker: Any = None
 
@@ -229,14 +226,13 @@ def _begin_worker(speakers: dict[str, Voice], manner: Manner) -> None:
 
 def _speak(item: _Item) -> Recording:
     """Make one recording, or measure it where it is there already."""
-    import soundfile
-
     manner: Manner = _worker.manner
     seed = hashlib.sha256(f"{manner.seed} {item.utt_id}".encode()).digest()
     random = np.random.default_rng(int.from_bytes(seed[:8], "big"))
     speaker = list(_worker.speakers)[int(random.integers(len(_worker.speakers)))]
-    if item.path.exists():
-        return Recording(item.utt_id, speaker, item.path, soundfile.info(item.path).duration)
+    seconds = stored_seconds(item.path)
+    if seconds:
+        return Recording(item.utt_id, speaker, item.path, seconds)
     voice = _worker.speakers[speaker]
     voice = replace(voice, rate=round(voice.rate * random.uniform(0.9, 1.1)))
     try:

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from legonn.audio.check import check_samples
 from legonn.audio.corpus import RECORD as SYNTHESIS
+from legonn.audio.inputs import text_names
 from legonn.audio.recordings import Utterance, read_sound, read_utterances
 from legonn.data.folder import read_text, write_text
 from legonn.errors import ConfigError, DataError
@@ -68,8 +69,8 @@ def export_folder(
     if output.exists():
         raise ConfigError(f"{output} is there: give a new folder, or remove it")
     utterances = read_utterances(source, allow_pipes=allow_pipes)
-    names = [*source.glob("text*"), source / "utt2spk", source / "utt2group"]
-    columns = {path.name: read_text(path) for path in names if path.is_file()}
+    names = [*text_names(source), "utt2spk", "utt2group"]
+    columns = {name: read_text(source / name) for name in names if (source / name).is_file()}
     synthetic = source / SYNTHESIS
     unfinished = output.with_name(f".{output.name}.{os.getpid()}")
     try:

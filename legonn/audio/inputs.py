@@ -9,7 +9,7 @@ from pathlib import Path
 
 from legonn.audio.recordings import Utterance, read_utterances
 from legonn.audio.source import Sound
-from legonn.data.folder import read_keys
+from legonn.data.folder import is_named_text, read_keys
 from legonn.errors import ConfigError, DataError
 
 __all__ = [
@@ -21,6 +21,7 @@ __all__ = [
     "has_suffix",
     "is_sound",
     "list_recordings",
+    "text_names",
     "utterance_id",
 ]
 
@@ -77,6 +78,12 @@ def _is_sound(path: str) -> bool:
 def has_suffix(path: Path) -> bool:
     """Whether a name ends as audio files' do."""
     return path.suffix.lower() in SUFFIXES
+
+
+def text_names(folder: Path) -> list[str]:
+    """A data folder's texts: `text` and `text.*` that aren't recordings, sorted."""
+    paths = [path for path in folder.glob("text*") if path.is_file() and is_named_text(path)]
+    return sorted(path.name for path in paths if not has_suffix(path))
 
 
 def _called(path: str) -> str:

@@ -11,8 +11,7 @@ import hashlib
 import os
 import shutil
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
@@ -21,11 +20,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from legonn.audio.check import check_samples
+from legonn.audio.parallel import mapped
 from legonn.audio.rate import parse_rate
 from legonn.audio.recordings import Utterance, read_sound, read_utterances
 from legonn.audio.resampling import resample
 from legonn.audio.states import recording_states
-from legonn.audio.storage import FORMATS, check_format, encode, recording_path, write_recording
+from legonn.audio.storage import (
+    FORMATS,
+    check_format,
+    encode,
+    recording_path,
+    stored_seconds,
+    write_recording,
+)
 from legonn.data.atomic import write_atomic
 from legonn.data.folder import read_text, write_text
 from legonn.errors import ConfigError, DataError
@@ -143,7 +150,7 @@ def prepare_folder(
     _check_ids(source, utterances, columns)
     work = partial(_prepare, output=output, target=target)
     done = []
-    for prepared in _map(work, list(enumerate(utterances.values())), jobs):
+    for prepared in mapped(work, list(enumerate(utterances.values())), jobs):
         done.append(prepared)
         progress(1)
     good = _without_bad(source, done, skip_bad)
@@ -200,18 +207,6 @@ def _check_ids(
         raise DataError(f"{source}: ids differ; `legonn validate` says where:", faults)
 
 
-def _map(
-    work: Callable[[tuple[int, Utterance]], Prepared],
-    items: Sequence[tuple[int, Utterance]],
-    jobs: int,
-) -> Iterator[Prepared]:
-    if jobs <= 1:
-        yield from map(work, items)
-        return
-    with ProcessPoolExecutor(jobs) as pool:
-        yield from pool.map(work, items, chunksize=16)
-
-
 def _prepare(item: tuple[int, Utterance], *, output: Path, target: Target) -> Prepared:
     """Read one utterance; write what of it isn't as wanted."""
     number, utterance = item
@@ -233,7 +228,7 @@ def _prepare(item: tuple[int, Utterance], *, output: Path, target: Target) -> Pr
             said = change_speed(mono, rate, speed, target.sample_rate)
             name = speed_id(utterance.utt_id, speed)
             path = recording_path(output, number, name, target.format)
-            if not path.exists():
+            if not stored_seconds(path):
                 write_recording(path, encode(said, target.sample_rate, target.format))
                 written += 1
         paths.append(Path(os.path.abspath(path)))  # the folder may be read from elsewhere

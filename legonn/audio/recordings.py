@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from legonn.audio.archive import archive_place, read_archive
 from legonn.audio.resampling import resample
-from legonn.data.folder import read_lines
+from legonn.data.folder import read_lines, split_id
 from legonn.errors import DataError
 
 __all__ = ["Listing", "Utterance", "list_utterances", "read_sound", "read_utterances"]
@@ -109,19 +109,19 @@ class Listing:
         for number, line in read_lines(path):
             place = f"{path}:{number}"
             try:
-                words = line.decode("utf-8").split(maxsplit=1)
+                utt_id, rest = split_id(line.decode("utf-8"))
             except UnicodeDecodeError as error:
                 self.faults.append(f"{place}: not UTF-8 at byte {error.start + 1}")
                 continue
-            if not words or line[:1].isspace():
+            if not utt_id:
                 self.faults.append(f"{place}: no id; write <utt-id> ...")
-            elif words[0] in self.lines:
+            elif utt_id in self.lines:
                 self.faults.append(
-                    f"{place}: id {words[0]} again, first in line {self.lines[words[0]]}; ids name one line each"
+                    f"{place}: id {utt_id} again, first in line {self.lines[utt_id]}; ids name one line each"
                 )
             else:
-                self.lines[words[0]] = number
-                yield place, words[0], words[1].strip() if len(words) > 1 else ""
+                self.lines[utt_id] = number
+                yield place, utt_id, rest.strip()
 
 
 def read_utterances(folder: str | Path, *, allow_pipes: bool = False) -> dict[str, Utterance]:

@@ -12,7 +12,14 @@ from numpy.typing import NDArray
 
 from legonn.errors import ConfigError
 
-__all__ = ["FORMATS", "check_format", "encode", "recording_path", "write_recording"]
+__all__ = [
+    "FORMATS",
+    "check_format",
+    "encode",
+    "recording_path",
+    "stored_seconds",
+    "write_recording",
+]
 
 # Of soundfile: FLAC loses nothing; Opus is a tenth of its size, and slower to write.
 FORMATS = {"flac": ("FLAC", "PCM_16"), "wav": ("WAV", "PCM_16"), "opus": ("OGG", "OPUS")}
@@ -32,7 +39,8 @@ def check_format(name: str, sample_rate: int, *, option: str = "--format") -> No
 
 def recording_path(folder: Path, number: int, utt_id: str, format: str) -> Path:
     """`folder/wav/<thousands>/<utt-id>.<format>`; `number` counts from 0."""
-    return folder / "wav" / f"{number // FOLDER:03d}" / f"{utt_id.replace('/', '%2F')}.{format}"
+    name = utt_id.replace("%", "%25").replace("/", "%2F")
+    return folder / "wav" / f"{number // FOLDER:03d}" / f"{name}.{format}"
 
 
 def encode(samples: NDArray[np.float32], sample_rate: int, format: str) -> bytes:
@@ -43,6 +51,16 @@ def encode(samples: NDArray[np.float32], sample_rate: int, format: str) -> bytes
     container, subtype = FORMATS[format]
     soundfile.write(file, samples, sample_rate, format=container, subtype=subtype)
     return file.getvalue()
+
+
+def stored_seconds(path: Path) -> float:
+    """How long a recording is that was written; 0 where there is none, or after a loss of power an empty file."""
+    import soundfile
+
+    try:
+        return float(soundfile.info(path).duration)
+    except soundfile.LibsndfileError:
+        return 0.0
 
 
 def write_recording(path: Path, content: bytes) -> None:

@@ -6,9 +6,10 @@ import struct
 from pathlib import Path
 from typing import BinaryIO
 
-__all__ = ["missing_bytes"]
+__all__ = ["is_unended", "missing_bytes"]
 
 OGG_PAGE = 65307  # bytes, of the largest
+OGG_END = 4  # of a page's flags, its sixth byte
 MPEG_FRAMES = (
     b"\xff\xfb",
     b"\xff\xfa",
@@ -95,17 +96,26 @@ def _end_of_chunk(file: BinaryIO, wanted: bytes, length_format: str) -> int:
     return 0
 
 
+def is_unended(path: Path) -> bool:
+    """Whether a file is Ogg whose last page isn't marked as the last: it may have been cut between two pages."""
+    with path.open("rb") as file:
+        if file.read(4) != b"OggS":
+            return False
+        page = _last_page(file, path.stat().st_size)
+    return len(page) > 5 and not page[5] & OGG_END
+
+
 def _of_ogg(file: BinaryIO, size: int) -> int:
     """What the last page lacks: 27 bytes, then a table of the lengths of what follows."""
-    begin = max(0, size - OGG_PAGE)
-    file.seek(begin)
+    page = _last_page(file, size)
+    if len(page) < 27:
+        return 27 - len(page) if page else 0
+    return max(0, 27 + page[26] + sum(page[27 : 27 + page[26]]) - len(page))
+
+
+def _last_page(file: BinaryIO, size: int) -> bytes:
+    """From its mark on; empty where there is none."""
+    file.seek(max(0, size - OGG_PAGE))
     tail = file.read()
-    page = tail.rfind(b"OggS")
-    if page < 0:
-        return 0
-    header = tail[page : page + 27]
-    if len(header) < 27:
-        return 27 - len(header)
-    table = tail[page + 27 : page + 27 + header[26]]
-    wanted = 27 + header[26] + sum(table)
-    return max(0, wanted - (len(tail) - page))
+    begin = tail.rfind(b"OggS")
+    return tail[begin:] if begin >= 0 else b""

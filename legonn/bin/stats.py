@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import itertools
 import json
+import math
+import operator
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -34,7 +37,8 @@ def get_parser() -> argparse.ArgumentParser:
         "--lego_args",
         default="",
         metavar="'...'",
-        help="more of training's arguments, as recipes have them: --system, --encoder and --encoder_conf count here",
+        help="more of training's arguments, as recipes have them: --system, --encoder, --encoder_conf and --chain_conf "
+        "count here",
     )
     parser.add_argument(
         "--pretrained_encoder",
@@ -58,7 +62,7 @@ def get_parser() -> argparse.ArgumentParser:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Measure, print, write <stats_dir>/length_stats.json."""
+    """Measure each interface, print, write <stats_dir>/length_stats.json."""
     parser = get_parser()
     args = parser.parse_args(argv)
     if bool(args.plot) != bool(args.of):
@@ -73,24 +77,52 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     config = _config(args)
     ratio, sound = _encoder(config)
-    stats = measure_lengths(args.stats_dir / "train", ratio, sound=sound)
+    stages = _interfaces(config, ratio)
+    totals = list(itertools.accumulate((own for _, own, _ in stages), operator.mul))
+    found = [
+        measure_lengths(args.stats_dir / "train", total, target, sound=sound)
+        for (target, *_), total in zip(stages, totals, strict=True)
+    ]
     write_atomic(
-        args.stats_dir / "length_stats.json", json.dumps(dataclasses.asdict(stats), indent=2) + "\n"
+        args.stats_dir / "length_stats.json",
+        json.dumps([dataclasses.asdict(stats) for stats in found], indent=2) + "\n",
     )
-    low, middle, high = stats.positions_per_token
-    print(
-        f"length ratio {ratio:g}: {low:.2f} / {middle:.2f} / {high:.2f} positions a token (1, 50, 99 %); "
-        f"{stats.infeasible:.2%} of {stats.utterances} targets can't be emitted; "
-        f"ratio {stats.covering_ratio:.2f} covers 99.9 %"
-    )
-    if config.get("system", "lego") == "lego" and stats.infeasible > LIMIT:
-        raise DataError(
-            f"length_ratio {ratio:g} leaves {stats.infeasible:.1%} of the training set without enough "
-            f"positions for CTC (limit {LIMIT:.0%}). Set encoder_conf: length_ratio to "
-            f"{stats.covering_ratio:.2f} or more, or filter these utterances, which need most",
-            list(stats.worst),
+    for (target, own, option), stats in zip(stages, found, strict=True):
+        name = "" if target == "text" else f", {target}"
+        least = _rounded_up(stats.covering_ratio * own / stats.ratio)
+        low, middle, high = stats.positions_per_token
+        print(
+            f"length ratio {own:g}{name}: {low:.2f} / {middle:.2f} / {high:.2f} positions a token (1, 50, 99 %); "
+            f"{stats.infeasible:.2%} of {stats.utterances} targets can't be emitted; ratio {least:.2f} covers 99.9 %"
         )
+        # An imagined encoder makes as many positions as its tokens need.
+        checked = config.get("encoder") != "imagined" or stats is not found[0]
+        if config.get("system", "lego") == "lego" and checked and stats.infeasible > LIMIT:
+            raise DataError(
+                f"length_ratio {own:g}{name} leaves {stats.infeasible:.1%} of the training set without enough "
+                f"positions for CTC (limit {LIMIT:.0%}). Set {option}: length_ratio to {least:.2f} or more, or filter "
+                "these utterances, which need most",
+                list(stats.worst),
+            )
     return 0
+
+
+def _interfaces(config: Mapping[str, Any], ratio: float) -> list[tuple[str, float, str]]:
+    """Of each interface its target, positions for each one before it, and the option that says so."""
+    from legonn.data.lengths import DEFAULT_RATIOS
+
+    target = (config.get("chain_conf") or {}).get("encoder_target", "text")
+    bridges = config.get("bridges") or []
+    found = [(target, ratio, "encoder_conf")]
+    for bridge in bridges:
+        own = float(bridge.get("length_ratio", DEFAULT_RATIOS["bridge"]))
+        found.append((bridge.get("target", "text"), own, "bridges"))
+    return found
+
+
+def _rounded_up(ratio: float) -> float:
+    """To two digits: a ratio that is rounded down doesn't cover what it shall."""
+    return math.ceil(100 * ratio - 1e-6) / 100
 
 
 def _plot(path: Path, given: Sequence[str]) -> int:
@@ -140,21 +172,23 @@ def _overridden(config: Mapping[str, Any], arguments: str) -> argparse.Namespace
     parser = argparse.ArgumentParser(allow_abbrev=False)
     for name, default in (("system", "lego"), ("encoder", "text")):
         parser.add_argument(f"--{name}", default=config.get(name, default))
-    parser.add_argument(
-        "--encoder_conf", action=NestedDictAction, default=config.get("encoder_conf") or {}
-    )
+    for name in ("encoder_conf", "chain_conf"):
+        parser.add_argument(f"--{name}", action=NestedDictAction, default=config.get(name) or {})
     return parser.parse_known_args(arguments.split())[0]
 
 
 def _encoder(config: Mapping[str, Any]) -> tuple[float, Sound | None]:
     """The encoder's length ratio, and what it hears if it does."""
+    from legonn.data.lengths import DEFAULT_RATIOS
+
     options = config.get("encoder_conf") or {}
-    if config.get("encoder", "text") in ("text", "imagined"):
-        return float(options.get("length_ratio", 1.5)), None
+    kind = config.get("encoder", "text")
+    if kind in DEFAULT_RATIOS:
+        return float(options.get("length_ratio", DEFAULT_RATIOS[kind])), None
     from legonn.factory import ENCODERS, parse, sound_of  # which import torch
 
     sound = sound_of(config)
-    encoder: Any = parse(ENCODERS[config["encoder"]], options, "encoder_conf")
+    encoder: Any = parse(ENCODERS[kind], options, "encoder_conf")
     return encoder.length_ratio, sound
 
 

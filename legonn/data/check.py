@@ -10,13 +10,16 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from legonn.data.folder import is_named_text, read_lines, split_id
+from legonn.data.folder import read_lines, split_id
 from legonn.errors import DataError
 
 if TYPE_CHECKING:
     from legonn.audio.check import RecordingsReport, SoundReport
 
 __all__ = ["FileReport", "FolderReport", "check_folder", "is_list_of_tokens"]
+
+# What speech folders may have beside texts.
+COLUMNS = {"utt2spk": "speaker", "utt2group": "group"}
 
 
 @dataclass
@@ -126,22 +129,22 @@ def check_folder(
     )
     if folder.name == "wav.scp" and not folder.is_dir():
         return FolderReport(folder, (listed(folder.parent),), ())
-    names = list(files) or sorted(path.name for path in folder.glob("text*") if _is_text(path))
+    from legonn.audio.inputs import text_names
+
+    names = list(files) or text_names(folder)
     is_speech = os.path.exists(folder / "wav.scp")
     if not folder.is_dir() or not (names or is_speech):
         return _check_named(folder, skip_bad=skip_bad, sample_rate=sample_rate, jobs=jobs)
-    if not files and (folder / "utt2spk").exists():
-        names.append("utt2spk")
     reports = [check_file(folder / name, max_length=max_length) for name in names]
+    if is_speech or not files:
+        reports += [
+            check_file(folder / name, column=column, max_length=0)
+            for name, column in COLUMNS.items()
+            if (folder / name).exists()
+        ]
     if is_speech:
         reports.append(listed(folder))
     return FolderReport(folder, tuple(reports), tuple(_differences(reports)))
-
-
-def _is_text(path: Path) -> bool:
-    from legonn.audio.inputs import has_suffix
-
-    return is_named_text(path) and not has_suffix(path)
 
 
 def _check_listed(
@@ -198,9 +201,10 @@ def _oddities(report: RecordingsReport, sample_rate: int | None) -> Iterator[str
     """What decoding puts up with; several channels and great length it takes as they are meant."""
     from legonn.audio.check import REMEDIES
 
-    clipped = [sound for sound in report.sounds if "clipped" in sound.oddities]
-    if clipped:
-        yield f"{report.path}: {_counted(clipped)} {REMEDIES['clipped']}"
+    for kind in ("clipped", "unended"):
+        odd = [sound for sound in report.sounds if kind in sound.oddities]
+        if odd:
+            yield f"{report.path}: {_counted(odd)} {REMEDIES[kind]}"
     others = [sound for sound in report.sounds if sound.sample_rate not in (0, sample_rate)]
     if sample_rate is not None and others:
         yield f"{report.path}: {_counted(others)} don't have {sample_rate} Hz; decoding resamples them"
@@ -210,8 +214,8 @@ def _counted(sounds: Sequence[SoundReport]) -> str:
     return f"{len(sounds)} recordings ({sounds[0].utterance.source} first)"
 
 
-def check_file(path: Path, *, max_length: int) -> FileReport:
-    """Check one text file; see `check_folder`."""
+def check_file(path: Path, *, max_length: int, column: str = "text") -> FileReport:
+    """Check one file, in which a `column` follows the id; see `check_folder`."""
     report = FileReport(path)
     if not path.is_file():
         report.faults.append(f"{path}: no such file; make it, or mend the name")
@@ -219,7 +223,7 @@ def check_file(path: Path, *, max_length: int) -> FileReport:
     _check_line_ends(report)
     previous = b""
     for number, line in read_lines(path):
-        utt_id = _check_line(report, number, line, max_length=max_length)
+        utt_id = _check_line(report, number, line, column, max_length=max_length)
         if utt_id and utt_id < previous:
             report.fault(
                 number,
@@ -247,7 +251,9 @@ def _check_line_ends(report: FileReport) -> None:
         report.fault(numbers[0], f"ends in CR LF{more}; sed -i 's/\\r$//' {report.path}")
 
 
-def _check_line(report: FileReport, number: int, line: bytes, *, max_length: int) -> bytes:
+def _check_line(
+    report: FileReport, number: int, line: bytes, column: str, *, max_length: int
+) -> bytes:
     """Check one line and count it; give the id's bytes, empty where there is none."""
     try:
         decoded = line.decode("utf-8")
@@ -268,10 +274,10 @@ def _check_line(report: FileReport, number: int, line: bytes, *, max_length: int
     utt_id, text = split_id(decoded)
     if not utt_id:
         fault = "begins with a blank, so it has no id" if text.strip() else "is an empty line"
-        report.fault(number, f"{fault}; write <utt-id> <text>")
+        report.fault(number, f"{fault}; write <utt-id> <{column}>")
         return b""
     _count_id(report, number, utt_id)
-    _count_text(report, number, text.strip(), max_length=max_length)
+    _count_text(report, number, text.strip(), column, max_length=max_length)
     return utt_id.encode("utf-8")
 
 
@@ -286,9 +292,12 @@ def _count_id(report: FileReport, number: int, utt_id: str) -> None:
         report.fault(number, f"id {utt_id} again, first in line {first}; ids name one line each")
 
 
-def _count_text(report: FileReport, number: int, text: str, *, max_length: int) -> None:
+def _count_text(
+    report: FileReport, number: int, text: str, column: str, *, max_length: int
+) -> None:
     if not text:
-        report.fault(number, "no text after the id; remove the line from every language's file")
+        remedy = "remove the id from every file" if column == "text" else "add it"
+        report.fault(number, f"no {column} after the id; {remedy}")
         return
     report.words += len(text.split())
     report.characters += len(text)

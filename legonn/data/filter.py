@@ -12,6 +12,8 @@ from pathlib import Path
 from legonn.data.folder import read_text, write_text
 from legonn.errors import DataError
 
+SHORTEST, LONGEST = 0.1, 30.0  # seconds; a syllable takes about two of the first
+
 __all__ = ["Filtered", "get_parser", "keep", "keep_sounds", "main"]
 
 SOUND_FILES = ("wav.scp", "utt2num_samples", "utt2sha256", "utt2spk")
@@ -86,8 +88,8 @@ def get_parser() -> argparse.ArgumentParser:
     parser.add_argument("--max_length", type=int, default=0, help="characters; 0: no limit")
     group = parser.add_argument_group("folders with recordings, which have utt2num_samples")
     group.add_argument("--fs", type=int, help="hertz; without it recordings aren't looked at")
-    group.add_argument("--min_seconds", type=float, default=0.1, help="(default: %(default)s)")
-    group.add_argument("--max_seconds", type=float, default=30.0, help="(default: %(default)s)")
+    group.add_argument("--min_seconds", type=float, default=SHORTEST, help="(default: %(default)s)")
+    group.add_argument("--max_seconds", type=float, default=LONGEST, help="(default: %(default)s)")
     return parser
 
 

@@ -11,6 +11,7 @@ from legonn.audio.source import Sound
 from legonn.errors import DataError
 
 __all__ = [
+    "DEFAULT_RATIOS",
     "LengthStats",
     "longest_seconds",
     "measure_lengths",
@@ -21,6 +22,8 @@ __all__ = [
 ]
 
 PERCENTILES = (1, 50, 99)
+# Where a configuration gives no length ratio; here, as whoever only counts needs no torch.
+DEFAULT_RATIOS = {"text": 1.5, "imagined": 1.6, "bridge": 1.0}
 LONGEST = 99.9  # percentile: in much data a few recordings are of another kind than all others
 
 
@@ -30,6 +33,8 @@ class LengthStats:
 
     Attributes
     ----------
+    target : str
+        Whose tokens count: an interface's.
     ratio : float
         K / T that was asked about.
     utterances : int
@@ -44,6 +49,7 @@ class LengthStats:
         Ids of the utterances that need the highest ratio, worst first, at most ten.
     """
 
+    target: str
     ratio: float
     utterances: int
     infeasible: float
@@ -93,12 +99,19 @@ def positions_per_token(
         Lengths in tokens, or of `sound` in samples.
     """
     inputs, tokens = read_shapes(source), read_shapes(target)
-    common = sorted(inputs.keys() & tokens.keys())
+    common = _common(inputs, tokens, f"{source} and {target}")
     lengths = np.array([inputs[uid] for uid in common])
     return _percentiles(
         positions(lengths if sound is None else sound.states(lengths), ratio),
         np.array([tokens[uid] for uid in common]),
     )
+
+
+def _common(inputs: dict[str, int], tokens: dict[str, int], where: str) -> list[str]:
+    common = sorted(inputs.keys() & tokens.keys())
+    if not common:
+        raise DataError(f"{where}: no utterance in common; run the statistics stage (10) again")
+    return common
 
 
 def longest_seconds(speech: Path, sound: Sound) -> float:
@@ -126,9 +139,7 @@ def spread(
     """Of each utterance of a statistics folder: T/U in front of the length controller, and K/U behind it."""
     inputs = read_shapes(folder / f"{'src_text' if sound is None else 'speech'}_shape")
     tokens = read_shapes(folder / f"{target}_shape")
-    uids = sorted(inputs.keys() & tokens.keys())
-    if not uids:
-        raise DataError(f"{folder} has no utterance: run the statistics stage (10) again")
+    uids = _common(inputs, tokens, str(folder))
     source = np.array([inputs[uid] for uid in uids])
     states = source if sound is None else sound.states(source)
     count = np.maximum(np.array([tokens[uid] for uid in uids]), 1)
@@ -197,6 +208,7 @@ def measure_lengths(
     demand = need / np.maximum(source, 1)
     order = np.argsort(-demand, kind="stable")
     return LengthStats(
+        target=target,
         ratio=ratio,
         utterances=len(uids),
         infeasible=float((given < need).mean()),

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from legonn.data.folder import is_named_text, read_lines
+from legonn.data.folder import is_named_text, read_lines, split_id
 from legonn.errors import ConfigError, DataError
 
 __all__ = ["FORMATS", "Pairs", "read_pairs"]
@@ -172,13 +172,13 @@ def _by_id(file: _File) -> tuple[dict[str, tuple[int, str]], list[str]]:
     found: dict[str, tuple[int, str]] = {}
     faults = []
     for number, line in file.lines.items():
-        utt, *rest = line.split(maxsplit=1) or [""]
-        if not utt or line[0].isspace():
+        utt, rest = split_id(line)
+        if not utt:
             faults.append(f"{file.path}:{number}: no utterance id")
         elif utt in found:
             faults.append(f"{file.path}:{number}: id {utt} again, first in line {found[utt][0]}")
         else:
-            found[utt] = (number, rest[0].rstrip() if rest else "")
+            found[utt] = (number, rest.strip())
     return found, faults
 
 

@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from legonn.search.translator import Hypothesis
 
 __all__ = [
-    "FORMATS",
     "Lines",
     "Opener",
     "Outcome",
@@ -34,7 +33,6 @@ __all__ = [
     "stream_lines",
 ]
 
-FORMATS = ("auto", "kaldi", "lines")
 # Whoever gives a folder such a name has meant a file.
 OF_FILES = (".txt", ".srt", ".vtt", ".json", ".jsonl")
 

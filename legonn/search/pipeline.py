@@ -21,7 +21,7 @@ class Begun(Generic[R]):
     Attributes
     ----------
     batches : int
-        How many pieces of work it is.
+        How many pieces of work it is; without any it counts as one, as it is kept in memory, too.
     finish : callable
         Waits for it, or does it, and gives the result; called once.
     """
@@ -43,7 +43,9 @@ def pipelined(
     waiting: deque[tuple[T, Begun[R]]] = deque()
     for item in items:
         waiting.append((item, begin(item)))
-        while waiting and sum(begun.batches for _, begun in islice(waiting, 1, None)) >= ahead:
+        while (
+            waiting and sum(max(1, begun.batches) for _, begun in islice(waiting, 1, None)) >= ahead
+        ):
             first, begun = waiting.popleft()
             yield first, begun.finish()
     for first, begun in waiting:

@@ -31,6 +31,7 @@ def folder(tmp_path: Path) -> Path:
     (folder / "utt2spk").write_text("a s\nb s\n")
     (folder / "utt2group").write_text("a child\nb adult\n")
     (folder / "text_old").mkdir()
+    (folder / "text_reading.wav").write_bytes((folder / "a.wav").read_bytes())
     return folder
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from legonn.audio.truncation import missing_bytes
+from legonn.audio.truncation import is_unended, missing_bytes
 
 FORMATS = [
     ("WAV", "PCM_16"),
@@ -43,10 +43,27 @@ def test_what_is_cut_off_is_counted(recording: Path, lost: int) -> None:
     assert missing_bytes(recording) == lost
 
 
+# Of 12, 30 and 45 bytes those that hold the length.
+LENGTH_IN = {
+    "WAV": {45},
+    "W64": {30, 45},
+    "RF64": {30, 45},
+    "MP3": {30, 45},
+    "AIFF": set(),
+    "AU": {12, 30, 45},
+}
+
+
 @pytest.mark.parametrize("kept", [12, 30, 45])
-def test_a_header_cut_off_is_no_accident(recording: Path, kept: int) -> None:
-    recording.write_bytes(recording.read_bytes()[:kept])
-    assert missing_bytes(recording) >= 0
+def test_a_header_cut_off_tells_what_it_knows(recording: Path, kept: int) -> None:
+    container = soundfile.info(recording).format
+    content = recording.read_bytes()
+    recording.write_bytes(content[:kept])
+    if container == "OGG":  # of its page
+        assert missing_bytes(recording) > 0
+    else:
+        known = kept in LENGTH_IN[container]
+        assert missing_bytes(recording) == (len(content) - kept if known else 0)
 
 
 @pytest.mark.parametrize("length", [0x7FFFF000, 0x7FFFFFFF, 0xFFFFFFFF])
@@ -92,3 +109,16 @@ def test_an_mp3_that_gives_no_size_ends_where_it_ends(tmp_path: Path) -> None:
     assert missing_bytes(path) == 0
     path.write_bytes(bytes(content[:-300]).replace(b"Xing", b"\0\0\0\0"))
     assert missing_bytes(path) == 0
+
+
+@pytest.mark.parametrize("subtype", ["VORBIS", "OPUS"])
+def test_ogg_that_stops_between_two_pages_is_unended(tmp_path: Path, subtype: str) -> None:
+    path = tmp_path / "a.ogg"
+    samples = np.random.default_rng(1).uniform(-0.5, 0.5, 32000)
+    soundfile.write(path, samples, 16000, format="OGG", subtype=subtype)
+    assert not is_unended(path)
+    content = path.read_bytes()
+    path.write_bytes(content[: content.rindex(b"OggS")])
+    assert missing_bytes(path) == 0 and is_unended(path)
+    soundfile.write(path, samples, 16000, format="WAV")
+    assert not is_unended(path)

@@ -38,7 +38,7 @@ def test_enough_positions_are_printed_and_noted(
         "length ratio 2: 1.00 / 2.00 / 2.00 positions a token (1, 50, 99 %); "
         "1.00% of 100 targets can't be emitted; ratio 2.25 covers 99.9 %\n"
     )
-    noted = json.loads((folder / "length_stats.json").read_text())
+    (noted,) = json.loads((folder / "length_stats.json").read_text())
     assert noted["ratio"] == 2.0 and noted["infeasible"] == 0.01
     assert noted["covering_ratio"] == 2.25 and noted["worst"][:2] == ["u99", "u98"]
 
@@ -53,9 +53,52 @@ def test_more_than_one_percent_lost_is_refused(
     assert "length_ratio 1.5 leaves 2.0% of the training set" in message
     assert "limit 1%" in message and "length_ratio to 2.25 or more" in message
     assert caught.value.items[:2] == ["u99", "u98"]
-    assert json.loads((folder / "length_stats.json").read_text())["infeasible"] == 0.02
+    assert json.loads((folder / "length_stats.json").read_text())[0]["infeasible"] == 0.02
     assert run(main, arguments) == 2
     assert "error: length_ratio 1.5 leaves" in capsys.readouterr().err
+
+
+def shapes(folder: Path, **sizes: int) -> list[str]:
+    """A statistics folder of one utterance."""
+    (folder / "train").mkdir()
+    for name, size in sizes.items():
+        (folder / "train" / f"{name}_shape").write_text(f"a {size}\n")
+    return ["--stats_dir", str(folder)]
+
+
+def test_a_ratio_that_is_told_covers(tmp_path: Path) -> None:
+    arguments = shapes(tmp_path, src_text=1000, text=234, text_positions=234)
+    with pytest.raises(DataError, match="length_ratio 0.23 leaves .* to 0.24 or more"):
+        main([*arguments, "--lego_args", "--encoder_conf length_ratio=0.23"])
+    assert main([*arguments, "--lego_args", "--encoder_conf length_ratio=0.24"]) == 0
+
+
+def test_each_interface_has_its_own_tokens(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    sizes = {"text_bpe": 5, "text_bpe_positions": 5, "text": 15, "text_positions": 15}
+    arguments = shapes(tmp_path, src_text=5, **sizes)
+    arguments += ["--lego_args", "--chain_conf encoder_target=text_bpe"]
+    chain = {"encoder_conf": {"length_ratio": 2.0}, "bridges": [{"length_ratio": 1.5}]}
+    settings = tmp_path / "train.yaml"
+    settings.write_text(yaml.safe_dump(chain))
+    assert main([*arguments, "--config", str(settings)]) == 0
+    first, second = capsys.readouterr().out.splitlines()
+    assert first.startswith("length ratio 2, text_bpe: 2.00 / 2.00 / 2.00 positions")
+    assert second.startswith("length ratio 1.5: 1.00 / 1.00 / 1.00 positions")
+    noted = json.loads((tmp_path / "length_stats.json").read_text())
+    assert [(one["target"], one["ratio"]) for one in noted] == [("text_bpe", 2.0), ("text", 3.0)]
+    settings.write_text(yaml.safe_dump({**chain, "bridges": [{}]}))  # one position for each
+    with pytest.raises(DataError, match=r"ratio 1 leaves .* Set bridges: length_ratio to 1\.50"):
+        main([*arguments, "--config", str(settings)])
+    settings.write_text(yaml.safe_dump({**chain, "encoder_conf": {"length_ratio": 0.6}}))
+    with pytest.raises(DataError, match=r"0\.6, text_bpe leaves .* Set encoder_conf: length_rat"):
+        main([*arguments, "--config", str(settings)])
+
+
+def test_what_is_imagined_is_as_long_as_it_must_be(tmp_path: Path) -> None:
+    arguments = shapes(tmp_path, src_text=10, text=20, text_positions=20)
+    assert main([*arguments, "--lego_args", "--encoder imagined"]) == 0
 
 
 def test_a_plain_system_needs_no_positions(folder: Path) -> None:

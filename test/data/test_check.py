@@ -164,6 +164,21 @@ def test_a_speech_folder_is_checked_as_a_whole(tmp_path: Path) -> None:
     assert report.summary().endswith("; wav.scp 0.00 h, 1.0 to 1.0 s")
 
 
+def test_speakers_and_groups_are_checked_where_texts_are_named(tmp_path: Path) -> None:
+    write(tmp_path / "a.wav")
+    (tmp_path / "wav.scp").write_text("a a.wav\n")
+    (tmp_path / "text.tc.en").write_text("a One.\n")
+    (tmp_path / "utt2spk").write_text("a\n")
+    (tmp_path / "utt2group").write_text("b child\n")
+    faults = check_folder(tmp_path, files=["text.tc.en"]).faults
+    assert faults[0] == f"{tmp_path}/utt2spk:1: no speaker after the id; add it"
+    assert (
+        f"{tmp_path}/utt2group:1: id b isn't in wav.scp; add it there, or remove it here" in faults
+    )
+    (tmp_path / "wav.scp").unlink()
+    assert check_folder(tmp_path, files=["text.tc.en"]).faults == []
+
+
 def write(path: Path, seconds: float = 1.0, rate: int = 16000) -> None:
     """Noise, loud enough to be heard."""
     path.parent.mkdir(parents=True, exist_ok=True)

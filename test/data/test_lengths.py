@@ -135,5 +135,5 @@ def test_spread_is_of_each_utterance(tmp_path: Path) -> None:
     assert before.tolist() == [states[0] / 5, states[1] / 8]
     assert behind.tolist() == [math.ceil(states[0] / 2) / 5, math.ceil(states[1] / 2) / 8]
     (tmp_path / "text_shape").write_text("other 3\n")
-    with pytest.raises(DataError, match="has no utterance"):
+    with pytest.raises(DataError, match="no utterance in common"):
         spread(tmp_path, 0.5, sound=sound)

@@ -11,9 +11,10 @@ import pytest
 
 
 def plan(recipe: Any, *options: str) -> list[dict[str, str]]:
-    """The options of each run.sh, by name."""
+    """The options of each run.sh, or of each `legonn decode`, by name."""
     printed = recipe.run("--plan", "true", *options, script="./board.sh")
-    return [dict(pairs(shlex.split(line)[1:])) for line in printed.splitlines()]
+    commands = [shlex.split(line) for line in printed.splitlines()]
+    return [dict(pairs(words[1 + (words[:1] == ["legonn"]) :])) for words in commands]
 
 
 def pairs(words: list[str]) -> list[tuple[str, str]]:
@@ -22,7 +23,7 @@ def pairs(words: list[str]) -> list[tuple[str, str]]:
 
 EVERYTHING = [
     *(("multi30k", experiment) for experiment in ("E1", "E2", "E3", "E4", "E5", "E6", "E9")),
-    *(("numbers", experiment) for experiment in ("E1", "E2", "E3", "E6", "E8", "E9")),
+    *(("numbers", experiment) for experiment in ("E1", "E2", "E3", "E6", "E7", "E8", "E9")),
 ]
 
 
@@ -59,7 +60,11 @@ def test_nothing_is_read_before_it_is_made(
 
 @pytest.mark.parametrize(
     ("name", "options"),
-    [("multi30k", []), ("speechocean762", []), ("numbers", ["--experiments", "E1 E2 E3 E6 E8 E9"])],
+    [
+        ("multi30k", []),
+        ("speechocean762", []),
+        ("numbers", ["--experiments", "E1 E2 E3 E6 E7 E8 E9"]),
+    ],
 )
 def test_every_configuration_exists(
     name: str, options: list[str], request: pytest.FixtureRequest
@@ -199,6 +204,21 @@ def test_a_listener_meets_both_ingestors(numbers: Any) -> None:
     ]
 
 
+def test_a_chain_has_parts_of_three_data_sets(numbers: Any) -> None:
+    german, bridge, listener, cascade, chain = plan(numbers, "--experiments", "E7", "--seeds", "3")
+    sets = [step["train_set"] for step in (german, bridge, listener)]
+    assert sets == ["train_ro_de", "train_en_de", "train_en_1000_speech"]
+    # The bridge fits what the listener writes and what the decoder reads, which stays as it is.
+    assert bridge["pretrained_decoder"] == german["lego_exp"] and bridge["freeze"] == "decoder"
+    assert bridge["interface_listdir"] == bridge["src_token_listdir"] == listener["token_listdir"]
+    assert bridge["token_listdir"] == german["token_listdir"] != listener["token_listdir"]
+    parts = [chain[kind] for kind in ("encoder", "bridge", "decoder")]
+    assert parts == [step["lego_exp"] for step in (listener, bridge, german)]
+    # Beside it the same bridge and decoder, after the text that the listener writes.
+    assert cascade["system"] == bridge["lego_exp"]
+    assert cascade["input"] == f"{listener['lego_exp']}/decode/{listener['test_sets']}/text"
+
+
 def test_a_listener_is_compared_with_two_baselines_of_its_recordings(numbers: Any) -> None:
     *baselines, listener = plan(numbers, "--experiments", "E1", "--seeds", "3")
     assert {step["train_set"] for step in (*baselines, listener)} == {"train_en_1000_speech"}
@@ -217,7 +237,8 @@ def test_a_listener_is_compared_with_two_baselines_of_its_recordings(numbers: An
         ("E6", "E6 needs exp/de_en, which is missing: its decoder is lent; ./run.sh comes first"),
         ("E8", "E8 needs data/en_token_list/bpe_bpe100, which is missing: ./run.sh --stop_stage 5"),
         ("E9", "E9 needs data/en_token_list/bpe_bpe100, which is missing: ./run.sh --stop_stage 5"),
-        ("E7", "error: --experiments E7: there are E1, E2, E3, E6, E8 and E9"),
+        ("E7", "E7 needs data/en_token_list/bpe_bpe100, which is missing: ./run.sh --stop_stage 5"),
+        ("E5", "error: --experiments E5: there are E1, E2, E3, E6, E7, E8 and E9"),
     ],
 )
 def test_numbers_say_what_they_lack(numbers: Any, experiment: str, message: str) -> None:

@@ -11,8 +11,8 @@ from legonn.search.pipeline import Begun, pipelined
     ("ahead", "expected"),
     [
         (0, "+a -a +b -b +c -c +d -d"),
-        (1, "+a +b +c -a -b +d -c -d"),  # b has no batch; a, c and d two, one and one
-        (2, "+a +b +c +d -a -b -c -d"),
+        (1, "+a +b -a +c -b +d -c -d"),  # a has two batches; b none, which counts as one
+        (2, "+a +b +c -a +d -b -c -d"),
         (99, "+a +b +c +d -a -b -c -d"),
     ],
 )

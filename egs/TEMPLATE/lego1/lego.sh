@@ -63,6 +63,7 @@ token_tag=
 token_listdir=
 src_token_listdir=
 interface_listdir=
+interface_lang=
 # Language model
 use_lm=false
 lm_config=conf/train_lm.yaml
@@ -150,7 +151,8 @@ Token lists
   --token_tag T              ends the folder names of the lists that are made
   --token_listdir D --src_token_listdir D    use this finished list for the target, the source;
                              decoders fit only encoders that have the same target list
-  --interface_listdir D      of an encoder before a bridge: the list that it writes, called text_bpe
+  --interface_listdir D --interface_lang L    of an encoder before a bridge: the list that it writes, called text_bpe,
+                             and the language (--tgt_lang); of text also --src_lang, then the bridge translates
 Language model (ESPnet's, of the target's tokens)
   --use_lm true|false        train one, stages 6 to 8, and decode with it (false)
   --lm_config F              YAML (conf/train_lm.yaml)   --lm_args "..."   more of lm_train's arguments
@@ -189,7 +191,7 @@ parse_options "stage stop_stage skip_train ngpu num_nodes num_threads launcher
     dumpdir src_modality local_data_opts train_set valid_set test_sets src_lang tgt_lang src_case tgt_case
     tgt_punctuation min_text_length max_text_length fs speed_perturb_factors audio_format min_wav_duration
     max_wav_duration allow_pipes skip_bad token_type nbpe src_nbpe tgt_nbpe bpemode character_coverage
-    joint_tokens token_tag token_listdir src_token_listdir interface_listdir use_lm lm_config lm_args lm_tag
+    joint_tokens token_tag token_listdir src_token_listdir interface_listdir interface_lang use_lm lm_config lm_args lm_tag
     lm_exp lm_stats_dir lm_train_text inference_lm pretrained_lm lego_config lego_args lego_tag lego_exp
     lego_stats_dir inference_config inference_args inference_tag inference_model pretrained_encoder
     pretrained_bridge pretrained_decoder ensemble freeze compare_with score_args pack_args
@@ -294,6 +296,7 @@ if [ -z "${lm}" ] && "${use_lm}"; then lm=${lm_exp}; fi
 [[ -z "${lm}" || "${lm}" == *:* ]] || lm+=:${inference_lm}
 
 if hears; then read_list=speech; else read_list=$(basename "${src_list}"); fi
+[ -z "${interface_listdir}" ] || read_list+=_$(basename "${interface_listdir}")
 : "${lego_stats_dir:=${expdir}/lego_stats_${train_set}_${read_list}_$(basename "${tgt_list}")}"
 list_files=("${tgt_list}/tokens.txt" "${tgt_list}/bpe.model")
 src_prefix=
@@ -317,14 +320,25 @@ hears || task_options+=(
 )
 
 interface_files=()
+[ -n "${interface_listdir}" ] || [ -z "${interface_lang}" ] || die "--interface_lang is that of --interface_listdir: give both"
 if [ -n "${interface_listdir}" ]; then
+    said=1 # which of the texts, and of validation the one two further on
+    case "${interface_lang:=${tgt_lang}}" in
+        "${tgt_lang}") ;;
+        "${src_lang}")
+            ! hears || die "--interface_lang ${interface_lang}: speech of another language than --tgt_lang has no text here;" \
+                "train the bridge on text, and compose (--skip_train true)"
+            said=0
+            ;;
+        *) die "--interface_lang ${interface_lang}: give ${src_lang} or ${tgt_lang}, a language of the data" ;;
+    esac
     interface_files=("${interface_listdir}/tokens.txt" "${interface_listdir}/bpe.model")
     task_options+=(
         --interface_token_lists "text_bpe=${interface_files[0]}"
         --interface_bpemodels "text_bpe=${interface_files[1]}"
         --chain_conf encoder_target=text_bpe
-        --train_data_path_and_name_and_type "${training_texts[1]},text_bpe,text"
-        --valid_data_path_and_name_and_type "${training_texts[3]},text_bpe,text"
+        --train_data_path_and_name_and_type "${training_texts[said]},text_bpe,text"
+        --valid_data_path_and_name_and_type "${training_texts[said + 2]},text_bpe,text"
     )
 fi
 

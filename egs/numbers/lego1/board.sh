@@ -4,6 +4,7 @@
 #   ./board.sh                                      E2 and E3, seeds 1 and 2: half an hour on two cores
 #   ./board.sh --seeds "1 2 3"
 #   ./board.sh --experiments E6 --seeds "1 2 3"     half an hour, after ./run.sh
+#   ./board.sh --experiments E7                     a quarter of an hour a seed, after ./run.sh --stop_stage 5
 #   ./board.sh --experiments "E1 E8 E9"             an hour a seed, after ./run.sh --stop_stage 5
 #   ./board.sh --plan true                          what would be trained, decoded and compared; nothing is run
 #   ./board.sh -- --nj 1 ...                        options after -- go to every lego.sh
@@ -13,6 +14,8 @@
 #   E3  E2 without CTC
 #   E6  spoken English: the length controller's positions from the frames, and from counted tokens, each with its own decoder
 #       and in front of the De-En decoder of ./run.sh
+#   E7  spoken English to German, of which nothing is trained together: the listener of E1, a bridge from English to German, made
+#       of text, and the decoder of Romanian-German; beside that bridge and decoder behind the listener's text
 #   E8  spoken English: an encoder of 100 recordings with the decoder of a system of 1,000; alone; and baselines of the 100,
 #       hybrid CTC/attention and the plain encoder-decoder
 #   E9  spoken English: the listener of E6 in front of German's decoders with either ingestor
@@ -30,7 +33,7 @@ options=$(printf ' %q' "$@")
 take_options "experiments seeds expdir lender results report lego_args plan" "$@"
 case " ${experiments} " in
     *" E6 "*) before="./run.sh && " ;;
-    *" E1 "* | *" E8 "* | *" E9 "*) before="./run.sh --stop_stage 5 && " ;;
+    *" E1 "* | *" E7 "* | *" E8 "* | *" E9 "*) before="./run.sh --stop_stage 5 && " ;;
     *) before= ;;
 esac
 LEGONN_COMMAND="cd egs/numbers/lego1 && ${before}./board.sh${options% \'\'}"
@@ -39,12 +42,23 @@ LEGONN_COMMAND="cd egs/numbers/lego1 && ${before}./board.sh${options% \'\'}"
 short="--max_epoch 8"
 shorter="--max_epoch 6"
 tokens=data/en_token_list/bpe_bpe100
+german_tokens=data/de_token_list/bpe_bpe100
 
 read_german() { # read_german COMMAND ...: one of boards.sh, for German-English numbers
     local metrics=bleu,exact
     local program=("${template}/lego.sh" --train_set train_de_en --valid_set val_de_en --test_sets test_de_en
         --local_data_opts "--src_lang de --tgt_lang en --train_pairs 20000 --heldout_pairs 300 --largest 99999"
         --src_lang de --tgt_lang en --token_type bpe --bpemode bpe --nbpe 100)
+    "$@"
+}
+
+write_german() { # write_german LANG COMMAND ...: one of boards.sh, for numbers of that language in German
+    local from=$1 metrics=bleu,exact
+    shift
+    local program=("${template}/lego.sh" --train_set "train_${from}_de" --valid_set "val_${from}_de"
+        --test_sets "test_${from}_de"
+        --local_data_opts "--src_lang ${from} --tgt_lang de --train_pairs 20000 --heldout_pairs 300 --largest 99999"
+        --src_lang "${from}" --tgt_lang de --token_type bpe --bpemode bpe --nbpe 100 --token_listdir "${german_tokens}")
     "$@"
 }
 
@@ -96,6 +110,40 @@ listeners() { # of 1,000 recordings
     done
 }
 
+translate() { # translate SYSTEM NAME SEED INPUT OPTION ...: English of INPUT in German by legonn decode, scored by that name
+    local system=$1 folder=${expdir}/$2_s$3 seed=$3 input=$4
+    shift 4
+    if [ "${plan}" = true ]; then
+        echo "legonn decode --input ${input} --output ${folder} $*"
+        return
+    fi
+    "${python:-python3}" -m legonn.bin.decode --config conf/decode.yaml --resume true --input "${input}" --output "${folder}" "$@"
+    "${python:-python3}" -m legonn.bin.score --hyp "${folder}/1best_recog/text" --ref data/test_en_de/text.tc.de \
+        --output "${folder}/score.json" --results "${results}" --experiment E7 --system_name "${system}" --recipe numbers \
+        --test_set test_en_speech:de --seed "${seed}" --metric bleu,exact --synthetic --command "${LEGONN_COMMAND}" \
+        ${baseline:+--compare "${baseline}"}
+}
+
+chains() { # three parts of three data sets, and the same with text in between
+    local seed listener bridge baseline train_args
+    for seed in ${seeds}; do
+        listener=${expdir}/frames_s${seed}
+        bridge=${expdir}/bridge_s${seed}
+        train_args=${short}
+        write_german ro train E7 Ro-De ro_de conf/train.yaml "${seed}" --inference_config conf/decode.yaml
+        train_args=
+        write_german en train E7 bridge+Ro-De-decoder,text bridge conf/tuning/train_bridge.yaml "${seed}" \
+            --src_token_listdir "${tokens}" --interface_listdir "${tokens}" --interface_lang en --pretrained_decoder "${expdir}/ro_de_s${seed}" \
+            --freeze decoder --inference_config conf/decode.yaml
+        hear 1000 train E1 LegoNN frames conf/train_speech.yaml "${seed}" --inference_config conf/decode.yaml
+        baseline=
+        translate ASR-text,bridge+Ro-De-decoder cascade "${seed}" "${listener}/decode/test_en_speech/text" --system "${bridge}"
+        baseline=cascade=${expdir}/cascade_s${seed}/1best_recog/text
+        translate ASR-encoder+bridge+Ro-De-decoder chain "${seed}" data/test_en_speech/wav.scp \
+            --encoder "${listener}" --bridge "${bridge}" --decoder "${expdir}/ro_de_s${seed}"
+    done
+}
+
 tenth() { # a baseline and a listener of 100 recordings, and the latter's encoder with the decoder of 1,000
     local seed plain_scores baseline train_args
     for seed in ${seeds}; do
@@ -138,15 +186,16 @@ need() { # need EXPERIMENT FILE REMEDY: what is missing is told before anything 
 
 for experiment in ${experiments}; do
     case "${experiment}" in
-        E1 | E2 | E3 | E6 | E8 | E9) ;;
+        E1 | E2 | E3 | E6 | E7 | E8 | E9) ;;
         *)
-            echo "$0: error: --experiments ${experiment}: there are E1, E2, E3, E6, E8 and E9" >&2
+            echo "$0: error: --experiments ${experiment}: there are E1, E2, E3, E6, E7, E8 and E9" >&2
             exit 2
             ;;
     esac
 done
 need E6 "${lender}" "its decoder is lent; ./run.sh comes first, or --lender"
-for experiment in E1 E8 E9; do need "${experiment}" "${tokens}" "./run.sh --stop_stage 5 comes first"; done
+for experiment in E1 E7 E8 E9; do need "${experiment}" "${tokens}" "./run.sh --stop_stage 5 comes first"; done
+. "${template}/path.sh"
 for experiment in ${experiments}; do
     case "${experiment}" in
         E1) listeners ;;
@@ -159,11 +208,11 @@ for experiment in ${experiments}; do
             listen listener,frames frames conf/train_speech.yaml
             listen listener,counted counted conf/tuning/train_counted.yaml
             ;;
+        E7) chains ;;
         E8) tenth ;;
         E9) ingestors ;;
     esac
 done
 [ "${plan}" = false ] || exit 0
 
-. "${template}/path.sh"
 "${python:-python3}" -m legonn.bin.report --results "${results}" --preface RESULTS.preface.md --output "${report}"

@@ -91,7 +91,8 @@ feature_settings() { # of a speech encoder: what its statistics depend on, one a
 }
 
 stats_key() { # what statistics depend on
-    sums "${training_texts[@]}" "${list_files[@]}" | cut -d ' ' -f 1
+    sums "${training_texts[@]}" "${list_files[@]}" ${interface_files[@]+"${interface_files[@]}"} | cut -d ' ' -f 1
+    [ -z "${interface_listdir}" ] || echo "interface_lang=${interface_lang}"
     prepared_sums "${train_set}" "${valid_set}"
     feature_settings
 }
@@ -104,7 +105,7 @@ stage_stats() {
     # Each time: the length ratio is the config's, the statistics may be another experiment's.
     [ -z "${pretrained_encoder}" ] || own=(--pretrained_encoder "${pretrained_encoder}")
     "${python}" -m legonn.bin.stats --stats_dir "${lego_stats_dir}" --config "${lego_config}" \
-        --lego_args="${lego_args}" ${own[@]+"${own[@]}"}
+        --lego_args="${lego_args}${interface_listdir:+ --chain_conf encoder_target=text_bpe}" ${own[@]+"${own[@]}"}
 }
 
 # ---- Stage 11: training --------------------------------------------------------------------------
@@ -204,6 +205,7 @@ stage_train() {
         sums "${training_texts[@]}" "${list_files[@]}" ${interface_files[@]+"${interface_files[@]}"}
         prepared_sums "${train_set}" "${valid_set}"
     )
+    [ -z "${interface_listdir}" ] || key+=$'\n'"interface_lang=${interface_lang}"
     [ -z "${freeze}" ] || key+=$'\n'"freeze=${freeze}"
     [ "${tgt_punctuation}" = true ] || key+=$'\n'"tgt_punctuation=${tgt_punctuation}"
     for part in ${parts[@]+"${parts[@]}"}; do
