@@ -306,7 +306,13 @@ def read_description(path: Path) -> dict[str, Any]:
         If it is absent, damaged, or of another version.
     """
     if not path.exists():
-        raise ConfigError(f"{path.parent} is no module: it has no {path.name}")
+        if not path.parent.exists():
+            raise ConfigError(f"{path.parent}: no such folder; mend the name")
+        inside = next(path.parent.glob(f"*/{path.name}"), None)
+        remedy = f"; those in it are, as {inside.parent}" if inside else ""
+        if (path.parent / "config.yaml").exists():
+            remedy = f" and is an experiment: `legonn pack {path.parent}` makes modules of it"
+        raise ConfigError(f"{path.parent} is no module: it has no {path.name}{remedy}")
     _check_lookalike(path)
     fault = f"{path} can't be read as YAML"
     try:

@@ -377,10 +377,12 @@ class System:
         Raises
         ------
         ConfigError
-            If it hears, and doesn't read.
+            If it hears, and doesn't read; if it is given one line, not a list.
         """
         from legonn.search import DecodingOptions, Translator
 
+        if isinstance(lines, (str, bytes)):
+            raise ConfigError("translate takes a list of lines, and was given one: call translate([line])")
         translator = Translator(self, DecodingOptions.load(None, options))
         return [found[0] for found in translator.translate(lines)]
 
@@ -467,7 +469,10 @@ def _refuse_checkpoint(path: Path) -> None:
 def _read_config(folder: Path) -> Mapping[str, Any]:
     config = read_config(folder)
     if not set(TOKEN_KEYS) <= config.keys():
-        raise ConfigError(f"{folder}/config.yaml is not the configuration of a legonn experiment")
+        raise ConfigError(
+            f"{folder}/config.yaml is not the configuration of a legonn experiment; ESPnet's own systems have no "
+            "interface and can't be taken apart: train one here, --system hybrid is the same kind"
+        )
     return config
 
 

@@ -423,9 +423,14 @@ def test_plain_parts_of_different_widths_do_not_compose(
         System.compose(encoder=other, decoder=plain_experiment)
 
 
+def test_one_line_is_no_list_of_lines(experiment: Path) -> None:
+    with pytest.raises(ConfigError, match=r"was given one: call translate\(\[line\]\)"):
+        System.load(experiment).translate("ein Haus")
+
+
 def test_every_error_is_one_that_commands_print() -> None:
     assert issubclass(ConfigError, LegonnError) and issubclass(InterfaceMismatch, LegonnError)
-    with pytest.raises(LegonnError, match="nowhere is no experiment"):
+    with pytest.raises(LegonnError, match="nowhere: no such folder"):
         System.load("nowhere")
 
 

@@ -17,7 +17,7 @@ from legonn.errors import DataError
 
 __all__ = ["Heard", "ahead", "hear", "windows"]
 
-WINDOW = 600.0  # seconds of sound, or one recording that is longer; so many are in memory at once as are begun, see Begun
+WINDOW = 600.0  # seconds of sound, or one recording that is longer; each window that is begun is in memory
 T = TypeVar("T")
 
 

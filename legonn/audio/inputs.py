@@ -52,6 +52,11 @@ def is_sound(paths: Sequence[str], form: str = "auto") -> bool:
         If some paths are and some aren't, and when several aren't.
     """
     text = [path for path in paths if form != "auto" or not _is_sound(path)]
+    unreadable = [path for path in text if Path(path).suffix.lower() in UNREADABLE]
+    if unreadable and form == "auto":
+        raise ConfigError(
+            f"{unreadable[0]}: a format that isn't read; convert it, for example with ffmpeg -i {unreadable[0]} x.flac"
+        )
     if not text:
         return True
     if len(text) < len(paths):

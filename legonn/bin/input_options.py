@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -101,4 +102,7 @@ def read_given(args: argparse.Namespace, *, tolerant: bool = False) -> Lines | d
     if is_sound(args.input, args.input_format):
         return find_recordings(args.input, allow_pipes=args.allow_pipes, key_file=args.key_file)
     (path,) = args.input
-    return read_input(path, form=args.input_format, key_file=args.key_file, tolerant=tolerant)
+    lines = read_input(path, form=args.input_format, key_file=args.key_file, tolerant=tolerant)
+    if lines.oddity:
+        print(f"legonn: warning: {lines.oddity}", file=sys.stderr)
+    return lines

@@ -44,7 +44,7 @@ def get_parser() -> argparse.ArgumentParser:
         help="Kaldi folder to make: wav.scp, utt2spk, the recordings in wav/, and the text, as text.tc.<language> "
         "unless its name begins with text.",
     )
-    add("--language", default="en", help="de, en, fr or ro (default: %(default)s)")
+    add("--language", help="de, en, fr or ro (default: that of a file text.<case>.<language>, else en)")
     add("--voices", type=int, default=100, help="speakers (default: %(default)s)")
     add("--seed", type=int, default=1, help="of speakers, rates, rooms (default: %(default)s)")
     add("--snr", type=float, nargs=2, metavar=("LOW", "HIGH"), help="add noise at LOW to HIGH dB")
@@ -66,11 +66,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = get_parser().parse_args(argv)
 
     from legonn.audio.corpus import Manner, synthesize_corpus
-    from legonn.data.folder import read_text
+    from legonn.data.folder import look_like_ids, read_text
     from legonn.progress import Progress
 
     manner = Manner(
-        language=args.language,
+        language=args.language or _language(args.text),
         voices=args.voices,
         seed=args.seed,
         sample_rate=args.sample_rate,
@@ -78,7 +78,14 @@ def main(argv: Sequence[str] | None = None) -> int:
         snr=tuple(args.snr) if args.snr else None,
         reverb=tuple(args.reverb) if args.reverb else None,
     )
-    total = len(read_text(args.text))
+    texts = read_text(args.text)
+    if not look_like_ids(list(texts)):
+        print(
+            f"legonn synthesize: warning: {args.text}: the first word of each line is its id, and isn't spoken; few of "
+            "these look like ids",
+            file=sys.stderr,
+        )
+    total = len(texts)
     with Progress(total, command="legonn synthesize", unit="recording") as progress:
         made = synthesize_corpus(
             args.text, args.output, manner, jobs=args.nj, progress=progress.add
@@ -88,6 +95,15 @@ def main(argv: Sequence[str] | None = None) -> int:
         f"{args.output}: {hours:.2f} h of synthetic speech; {progress.summary()}", file=sys.stderr
     )
     return 0
+
+
+def _language(text: Path) -> str:
+    """By its name."""
+    from legonn.audio.voices import ACCENTS
+    from legonn.data.folder import is_named_text
+
+    ending = text.suffix.removeprefix(".")
+    return ending if is_named_text(text) and ending in ACCENTS else "en"
 
 
 if __name__ == "__main__":

@@ -52,7 +52,7 @@ def get_parser() -> argparse.ArgumentParser:
         type=int,
         default=0,
         metavar="N",
-        help="only warn of up to N recordings of a folder that can't be used (default: %(default)s)",
+        help="only warn of up to N recordings of a folder that can't be used, none of a file's (default: %(default)s)",
     )
     parser.add_argument(
         "--fs",
@@ -65,7 +65,10 @@ def get_parser() -> argparse.ArgumentParser:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command."""
-    args = get_parser().parse_args(argv)
+    parser = get_parser()
+    args = parser.parse_args(argv)
+    if args.skip_bad < 0:
+        parser.error("--skip_bad is at least 0")
     from legonn.data.check import check_folder, is_list_of_tokens
 
     lists = [folder for folder in args.folders if is_list_of_tokens(Path(folder))]

@@ -136,6 +136,11 @@ def check_folder(
     if not folder.is_dir() or not (names or is_speech):
         return _check_named(folder, skip_bad=skip_bad, sample_rate=sample_rate, jobs=jobs)
     reports = [check_file(folder / name, max_length=max_length) for name in names]
+    if names == ["text"] and not files:
+        reports[0].warnings.append(
+            f"{folder}/text: no language in its name, and the recipes read text.<case>.<lang>: ln -s text "
+            f"{folder}/text.tc.en if it is English with capitals, text.lc.en if it is in small letters"
+        )
     if is_speech or not files:
         reports += [
             check_file(folder / name, column=column, max_length=0)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Container, Iterable, Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from legonn.data.atomic import write_atomic
@@ -13,6 +13,7 @@ __all__ = [
     "c_sorted",
     "clean",
     "is_named_text",
+    "look_like_ids",
     "numbered_ids",
     "read_keys",
     "read_lines",
@@ -58,6 +59,16 @@ def split_id(line: str) -> tuple[str, str]:
 def is_named_text(path: str | Path) -> bool:
     """Whether a file is called `text` or `text.*`, as Kaldi's and these recipes' are."""
     return Path(path).name.split(".")[0] == "text"
+
+
+def look_like_ids(lines: Sequence[str]) -> bool:
+    """Whether nine lines in ten begin with a word that holds a digit, another each.
+
+    Not all: a file with one fault is still a Kaldi file, and its fault is to be named.
+    """
+    first_words = [line.split(maxsplit=1)[0] for line in lines if line.strip()]
+    ids = {word for word in first_words if any(character.isdigit() for character in word)}
+    return bool(ids) and len(ids) >= 0.9 * len(lines)
 
 
 def read_text(path: str | Path, bad: dict[str, str] | None = None) -> dict[str, str]:

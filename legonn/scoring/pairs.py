@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from legonn.data.folder import is_named_text, read_lines, split_id
+from legonn.data.folder import is_named_text, look_like_ids, read_lines, split_id
 from legonn.errors import ConfigError, DataError
 
 __all__ = ["FORMATS", "Pairs", "read_pairs"]
@@ -130,15 +130,8 @@ def _detect(files: Sequence[_File]) -> str:
 
 
 def _has_ids(file: _File) -> bool:
-    """Whether it is named `text` or `text.*`, or nine lines in ten begin with a word with a digit, another each.
-
-    Not all lines: a file with one fault is still a Kaldi file, and its fault is to be named.
-    """
-    if is_named_text(file.path):
-        return True
-    first_words = [line.split(maxsplit=1)[0] for line in file.lines.values() if line.strip()]
-    ids = {word for word in first_words if any(character.isdigit() for character in word)}
-    return bool(ids) and len(ids) >= 0.9 * len(file.lines)
+    """Whether it is named `text` or `text.*`, or its lines look like it."""
+    return is_named_text(file.path) or look_like_ids(list(file.lines.values()))
 
 
 def _pair_by_line(

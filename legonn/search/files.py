@@ -8,12 +8,12 @@ import sys
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, BinaryIO
 
 from legonn.data.atomic import followed, is_stream
-from legonn.data.folder import is_named_text, read_keys, read_text
+from legonn.data.folder import is_named_text, look_like_ids, read_keys, read_text
 from legonn.errors import ConfigError, DataError, LegonnError
 
 if TYPE_CHECKING:
@@ -53,6 +53,8 @@ class Lines:
         Utterance ids; None of plain lines.
     faults : mapping
         By number, why a line can't be decoded; its text is empty.
+    oddity : str
+        Why its form, which its name has decided, may be another.
     """
 
     name: str
@@ -60,6 +62,7 @@ class Lines:
     texts: Sequence[str]
     ids: Sequence[str] | None = None
     faults: Mapping[int, str] = field(default_factory=dict)
+    oddity: str = ""
 
     def part(self, start: int, end: int | None = None) -> Lines:
         """The same from one place to another."""
@@ -83,7 +86,8 @@ def read_input(
     path : str
         The file; `-` is standard input.
     form : {"auto", "kaldi", "lines"}
-        auto: Kaldi where the file's name is `text` or `text.*` or there are keys, else plain lines.
+        auto: Kaldi where the file's name is `text` or `text.*` or there are keys, else plain lines; see
+        `Lines.oddity`.
     key_file : str, optional
         Of a Kaldi file only the ids that begin this file's lines.
     tolerant : bool
@@ -95,6 +99,7 @@ def read_input(
         If a file is absent or can't be read; names every line that isn't UTF-8, unless they are kept, repeats an id
         or lacks one, and every key that the input lacks.
     """
+    by_name = form == "auto" and not key_file
     if form == "auto":
         form = "kaldi" if is_named_text(path) or key_file else "lines"
     if form == "lines" and key_file:
@@ -104,10 +109,26 @@ def read_input(
     try:
         if form == "lines":
             with _open_input(path) as file:
-                return _plain(path, file, tolerant)
-        return _kaldi("/dev/stdin" if path == "-" else path, key_file, tolerant)
+                lines = _plain(path, file, tolerant)
+        else:
+            lines = _kaldi("/dev/stdin" if path == "-" else path, key_file, tolerant)
+        return replace(lines, oddity=_oddity(lines)) if by_name else lines
     except OSError as error:
         raise DataError(f"can't read {error.filename or path}: {error.strerror}") from error
+
+
+def _oddity(lines: Lines) -> str:
+    if lines.ids is None and len(lines.texts) > 1 and look_like_ids(lines.texts):
+        return (
+            f"{lines.name}: by its name read as plain lines, which begin with what looks like ids; if that is so, "
+            "--input_format kaldi"
+        )
+    if lines.ids is not None and not any(map(str.isdigit, "".join(lines.ids))):
+        return (
+            f"{lines.name}: by its name read as `<utt-id> <text>`, and no id has a digit; if they are words of the "
+            "text, --input_format lines"
+        )
+    return ""
 
 
 @contextmanager

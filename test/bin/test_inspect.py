@@ -98,9 +98,10 @@ def test_no_module_is_an_error(
     experiment: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert run(main, [str(experiment)]) == 2
-    assert "is no module: it has no module.yaml" in capsys.readouterr().err
+    told = capsys.readouterr().err
+    assert f"is no module: it has no module.yaml and is an experiment: `legonn pack {experiment}`" in told
     assert run(main, [str(tmp_path / "nowhere")]) == 2
-    assert "nowhere is no module" in capsys.readouterr().err
+    assert "nowhere: no such folder; mend the name" in capsys.readouterr().err
 
 
 def reseal(folder: Path, pattern: str, new: str) -> None:

@@ -49,7 +49,7 @@ def test_it_translates_as_offline_and_ends_well(
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (["--system", "absent", "--port", "0"], "absent is no experiment: it has no config.yaml"),
+        (["--system", "absent", "--port", "0"], "absent: no such folder; mend the name"),
         (["--system", "x", "--port", "70000"], "can't listen at 127.0.0.1, port 70000"),
         (["--system", "x", "--encoder", "y"], "name either --system EXP"),
         (["--system", "x", "--max_queue", "3"], "max_texts is 32; it must be at most max_queue, 3"),

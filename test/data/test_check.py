@@ -164,6 +164,13 @@ def test_a_speech_folder_is_checked_as_a_whole(tmp_path: Path) -> None:
     assert report.summary().endswith("; wav.scp 0.00 h, 1.0 to 1.0 s")
 
 
+def test_a_text_without_a_language_is_warned_of(tmp_path: Path) -> None:
+    (tmp_path / "text").write_text("a One.\n")
+    (warning,) = check_folder(tmp_path).warnings
+    assert f"ln -s text {tmp_path}/text.tc.en if it is English with capitals" in warning
+    assert check_folder(tmp_path, files=["text"]).warnings == []
+
+
 def test_speakers_and_groups_are_checked_where_texts_are_named(tmp_path: Path) -> None:
     write(tmp_path / "a.wav")
     (tmp_path / "wav.scp").write_text("a a.wav\n")

@@ -46,6 +46,7 @@ def test_hyphens_underscores_and_equals_signs(arguments: list[str], values: str)
     [
         (["--stag", "3"], "unknown option --stag: did you mean --stage?"),
         (["--skip-trian", "true"], "unknown option --skip_trian: did you mean --skip_train?"),
+        (["--nothing-like-it", "3"], "unknown option --nothing_like_it (--help lists all)"),
         (["stage"], "'stage' is no option: give --name value"),
         (["--stage"], "--stage needs a value"),
         (["--skip_train", "yes"], "--skip_train yes: give true or false"),

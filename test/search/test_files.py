@@ -39,6 +39,22 @@ def test_a_file_named_text_is_kaldis_and_any_other_is_lines(tmp_path: Path) -> N
     assert read_input(str(tmp_path / "text"), form="lines").texts == plain.texts
 
 
+def test_a_form_that_the_content_contradicts_is_told(tmp_path: Path) -> None:
+    for name, content in (
+        ("text", "u1 ein Haus\nu2 zwei\n"),
+        ("in.de", "u1 ein Haus\nu2 zwei\n"),
+        ("text.de", "Zwei Hunde\nein Haus\n"),
+        ("plain", "Zwei Hunde\nein Haus\n"),
+        ("one", "2 Hunde\n"),
+    ):
+        (tmp_path / name).write_text(content)
+    odd = {p.name: o for p in tmp_path.iterdir() if (o := read_input(str(p)).oddity)}
+    assert odd.keys() == {"in.de", "text.de"}
+    assert "if that is so, --input_format kaldi" in odd["in.de"]
+    assert "if they are words of the text, --input_format lines" in odd["text.de"]
+    assert read_input(str(tmp_path / "in.de"), form="lines").oddity == ""
+
+
 def test_lines_end_in_any_way_and_only_at_newlines(tmp_path: Path) -> None:
     path = tmp_path / "in"
     path.write_bytes("a\r\nb\u2028c\n\nd".encode())

@@ -38,7 +38,7 @@ def test_batches_come_back_in_their_order() -> None:
 @pytest.mark.parametrize(
     ("load", "message"),
     [
-        (partial(System.load, "absent"), "^absent is no experiment: it has no config.yaml$"),
+        (partial(System.load, "absent"), "^absent: no such folder; mend the name$"),
         (partial(int, "x"), "^a decoding process failed: ValueError: invalid literal"),
         (dict, "^a decoding process failed: AttributeError: 'dict' object has no attribute"),
         (partial(os._exit, 3), "^a decoding process died.*fewer --num_processes"),

@@ -102,14 +102,14 @@ help_message() {
 lego.sh trains, decodes and scores a LegoNN system on data folders. A recipe's run.sh calls it with
 the recipe's settings; what you give run.sh goes on to it. Hyphens and underscores are the same.
 
-  ./run.sh                                     all stages; what is done already isn't done again
-  ./run.sh --stage 11 --stop_stage 11          training only
-  ./run.sh --lego_config conf/tuning/x.yaml    another experiment beside the first
+  ./run.sh                                     # all stages; what is done already isn't done again
+  ./run.sh --stage 11 --stop_stage 11          # training only
+  ./run.sh --lego_config conf/tuning/x.yaml    # another experiment beside the first
   ./run.sh --stage 12 --inference_args "--beam_size 10"
   ./run.sh --skip_train true --pretrained_encoder exp/A --pretrained_decoder exp/B
-                                               decode with A's encoder and B's decoder, untouched
+                                               # decode with A's encoder and B's decoder, untouched
   ./run.sh --pretrained_encoder exp/A --pretrained_decoder modules/B_decoder --freeze decoder
-                                               train from there; the decoder stays as it is
+                                               # train from there; the decoder stays as it is
 
 Stages: 1 data, 2 speed perturbation (of speech), 3 format, 4 filter, 5 token lists, 6-8 language
 model (with --use_lm true: lengths, training, perplexity), 10 statistics, 11 training, 12 decoding,
@@ -399,8 +399,23 @@ wanted() { # wanted N: whether stage N is between --stage and --stop_stage
 # A function, so that bash has read it all: who edits this file while it runs does no harm.
 run_stages() {
     if { wanted 10 || wanted 11; } && ! "${skip_train}"; then need_rate; fi
+    # Before hours of training.
+    for part in ${freeze}; do
+        case "${part}" in
+            encoder | bridge | decoder) ;;
+            *) die "--freeze ${part}: give encoder, bridge or decoder" ;;
+        esac
+    done
+    for part in ${parts[@]+"${parts[@]}"}; do
+        if wanted 11 || wanted 12; then checkpoint_sums "${part}" >/dev/null; fi
+    done
+    if wanted 13; then
+        for part in ${compare_with}; do
+            need "${part#*=}" "--compare_with names [NAME=]FOLDER, decoded by stage 12"
+        done
+    fi
     if wanted 12; then
-        for part in ${ensemble}; do # before hours of training
+        for part in ${ensemble}; do
             checkpoint_sums "$(with_model "${part}")" >/dev/null
         done
         if [ -n "${pretrained_lm}" ] || { [ -n "${lm}" ] && { ! wanted 7 || "${skip_train}"; }; }; then

@@ -18,14 +18,14 @@ set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"
 . ../../TEMPLATE/lego1/utils/options.sh
 
-src_modality=text
-src_lang=de
-tgt_lang=en
+src_modality=text # or speech, which is English
+src_lang=de # de, fr or en
+tgt_lang=en # the same
 train_pairs=0 # of the 29,000: the first N, or lines M-N; 0: all
-nbpe=2000
-lego_config=
-lego_tag=
-python=python3
+nbpe=2000 # tokens of a list
+lego_config= # conf/train.yaml unless given, of speech conf/train_speech.yaml
+lego_tag= # of the experiment's name, exp/lego_<tag>
+python=python3 # the interpreter
 take_options "src_modality src_lang tgt_lang train_pairs nbpe lego_config lego_tag python" "$@"
 [ "${python}" = python3 ] || remaining=(--python "${python}" ${remaining[@]+"${remaining[@]}"})
 

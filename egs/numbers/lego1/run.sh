@@ -19,16 +19,16 @@ heldout_pairs=300  # for validation, and for the test
 largest=99999      # largest number
 nbpe=100           # English tokens, shared by both
 src_nbpe=100       # German tokens, Romanian tokens
-lego_config=conf/train.yaml
+lego_config=conf/train.yaml # German-English's
 low_lego_config=conf/train_low.yaml # Romanian's
-speech_lego_config=conf/train_speech.yaml
-inference_config=conf/decode.yaml
+speech_lego_config=conf/train_speech.yaml # the listener's
+inference_config=conf/decode.yaml # of all
 speed_perturb_factors= # of speech
-expdir=exp
+expdir=exp         # experiments
 results=           # the file that scores are noted in; results.json in expdir unless given
-stage=1
-stop_stage=15
-python=python3
+stage=1            # the first, see below
+stop_stage=15      # the last
+python=python3     # the interpreter
 take_options "train_pairs low_pairs spoken_pairs heldout_pairs largest nbpe src_nbpe lego_config low_lego_config
     speech_lego_config speed_perturb_factors inference_config expdir results stage stop_stage python" "$@"
 [ "${python}" = python3 ] || remaining=(--python "${python}" ${remaining[@]+"${remaining[@]}"})

@@ -9,9 +9,9 @@ set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"
 . ../../TEMPLATE/lego1/utils/options.sh
 
-nbpe=200
-lego_config=conf/train.yaml
-speed_perturb_factors="0.9 1.0 1.1"
+nbpe=200 # tokens of the list
+lego_config=conf/train.yaml # or train_hybrid.yaml
+speed_perturb_factors="0.9 1.0 1.1" # of the training set
 take_options "nbpe lego_config speed_perturb_factors" "$@"
 
 ../../TEMPLATE/lego1/lego.sh --src_modality speech \

@@ -8,7 +8,9 @@ recipe_help() { # recipe_help NAME ...: the comment that opens the recipe's scri
     sed -n '2,/^[^#]/s/^# \{0,1\}//p' "$(basename "$0")"
     echo
     echo "Options of this recipe, with their defaults:"
-    for name in "$@"; do echo "  --${name} ${!name:-\"\"}"; done
+    for name in "$@"; do # what stands behind its default in the script
+        printf '  %-34s %s\n' "--${name} ${!name:-\"\"}" "$(sed -n "s/^${name}=[^#]*# *//p" "$(basename "$0")" | head -n 1)"
+    done
     echo
     "$(dirname "${BASH_SOURCE[0]}")/../lego.sh" --help
 }
@@ -50,12 +52,18 @@ take_options() { # take_options "name name ..." "$@": set these variables where 
     done
 }
 
-closest() { # closest WORD CANDIDATE ...: the most similar candidate
+closest() { # closest WORD CANDIDATE ...: what ESPnet's recipes mean by it, else the most similar candidate if there is one
     python3 - "$@" <<'PYTHON'
 import difflib
+import re
 import sys
 
-print((difflib.get_close_matches(sys.argv[1], sys.argv[2:], n=1, cutoff=0.0) or [""])[0])
+word, *candidates = sys.argv[1:]
+OF_ESPNET = {"gpu_inference": "ngpu", "skip_eval": "stop_stage", "asr_speech_fold_length": "lego_args"}
+guess = OF_ESPNET.get(word) or re.sub("^(asr|st|mt)_", "lego_", word)
+if guess not in candidates:
+    guess = (difflib.get_close_matches(word, candidates, n=1, cutoff=0.5) or [""])[0]
+print(guess)
 PYTHON
 }
 
@@ -77,8 +85,8 @@ parse_options() { # parse_options "name name ..." "$@"
         fi
         if [ "${legal#* "${name}" }" = "${legal}" ]; then
             # shellcheck disable=SC2086
-            echo "$0: error: unknown option --${name}: did you mean --$(closest "${name}" ${legal} ${LEGONN_RECIPE_OPTIONS:-})?" \
-                "(--help lists all)" >&2
+            value=$(closest "${name}" ${legal} ${LEGONN_RECIPE_OPTIONS:-})
+            echo "$0: error: unknown option --${name}${value:+: did you mean --${value}?} (--help lists all)" >&2
             return 2
         fi
         if [ "${given#*=}" != "${given}" ]; then

@@ -21,8 +21,9 @@ need_sets() { # what a recipe without local/data.sh has made otherwise
     for set in ${data_sets}; do
         for file in "${src_file}" "${tgt_file}"; do
             [ -f "data/${set}/${file}" ] || [ "${file}" = wav.scp ] || [ ! -f "data/${set}/text" ] ||
-                die "data/${set} has Kaldi's text, which has no language: ln -s text data/${set}/${file}," \
-                    "or give --tgt_lang and --tgt_case"
+                die "data/${set} has Kaldi's text, which has no language: link it by what it is, ln -s text" \
+                    "data/${set}/text.tc.en for English with capitals (--tgt_case tc), text.lc.en in small letters" \
+                    "(--tgt_case lc); and --tgt_punctuation true or false"
             need "data/${set}/${file}" "this recipe has no local/data.sh, so make the folder yourself"
         done
     done
