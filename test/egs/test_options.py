@@ -77,11 +77,14 @@ def test_the_closest_option_may_be_the_recipes_own() -> None:
 
 
 def test_help_lists_the_recipes_own_options_with_their_defaults(tmp_path: Path) -> None:
-    (tmp_path / "run.sh").write_text("#!/usr/bin/env bash\n# A recipe.\nset -eu\n")
+    (tmp_path / "run.sh").write_text(
+        "#!/usr/bin/env bash\n# A recipe.\nset -eu\npairs=0 # how many; 0: all\nlang=\n"
+    )
     script = f'cd {tmp_path}\npairs=0\nlang=\ntake_options "pairs\n lang" "$@"'
     printed = shell(script, "--help").stdout
     assert printed.startswith(
-        'A recipe.\n\nOptions of this recipe, with their defaults:\n  --pairs 0\n  --lang ""\n'
+        "A recipe.\n\nOptions of this recipe, with their defaults:\n"
+        f'  {"--pairs 0":34} how many; 0: all\n  --lang ""\n'
     )
     assert "--lego_config F" in printed
 

@@ -10,7 +10,7 @@ recipe_help() { # recipe_help NAME ...: the comment that opens the recipe's scri
     echo "Options of this recipe, with their defaults:"
     for name in "$@"; do # what stands behind its default in the script
         printf '  %-34s %s\n' "--${name} ${!name:-\"\"}" "$(sed -n "s/^${name}=[^#]*# *//p" "$(basename "$0")" | head -n 1)"
-    done
+    done | sed 's/ *$//'
     echo
     "$(dirname "${BASH_SOURCE[0]}")/../lego.sh" --help
 }
