@@ -25,7 +25,7 @@ OPTION_HELP = {
     "ensemble_weights": "with --ensemble, of the decoders' scores: one number for the system, then one for each "
     "--ensemble; only their proportions count",
     "lm_weight": "with --lm, of the language model's score, which is added to the others'",
-    "maxlenratio": "most tokens a position the decoder reads; negative: a count; 0: 2 K + 10",
+    "maxlenratio": "most tokens a position the decoder reads; negative: a count; 0: twice the positions and ten more",
     "minlenratio": "fewest tokens a position the decoder reads; negative: a count",
     "nbest": "hypotheses of each line, <n>best_recog",
     "pre_beam_ratio": "in mode joint, X * beam_size next tokens of the decoder's choice are looked at",
@@ -58,8 +58,12 @@ def add_decoding_options(group: Any, *, without: Sequence[str] = (), **other_hel
 
 def add_device_options(group: Any) -> None:
     """Describe what it runs on."""
-    group.add_argument("--num_threads", type=int, default=1, help="(default: %(default)s)")
-    group.add_argument("--ngpu", type=int, default=0, choices=(0, 1), help="(default: %(default)s)")
+    group.add_argument(
+        "--num_threads", type=int, default=1, help="of each process (default: %(default)s)"
+    )
+    group.add_argument(
+        "--ngpu", type=int, default=0, choices=(0, 1), help="1: on the GPU (default: %(default)s)"
+    )
 
 
 def decoding_options(args: argparse.Namespace) -> DecodingOptions:

@@ -79,10 +79,13 @@ class TrainingCommand:
         """Run the task."""
         _prepare()
         argv = list(sys.argv[1:] if argv is None else argv)
-        if argv in (["-h"], ["--help"]):
-            print(self.description)
-            print(f"All arguments: {self.prog} --help_all (takes some seconds: it asks ESPnet)")
-            return 0
+        if argv in ([], ["-h"], ["--help"]):
+            file = sys.stdout if argv else sys.stderr
+            print(self.description, file=file)
+            print(
+                f"All arguments: {self.prog} --help_all (takes some seconds: it asks ESPnet)", file=file
+            )
+            return 0 if argv else 2
         parser = self.parser()
         if argv == ["--help_all"]:
             parser.print_help()

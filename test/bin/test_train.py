@@ -33,6 +33,12 @@ def test_all_arguments_are_espnets_and_the_chains(capsys: pytest.CaptureFixture[
         assert option in printed
 
 
+def test_without_arguments_it_says_what_it_wants(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([]) == 2
+    told = capsys.readouterr().err
+    assert told.startswith("Train a LegoNN chain") and "legonn train --help_all" in told
+
+
 def test_defaults() -> None:
     args = get_parser().parse_args([])
     assert (args.system, args.encoder, args.ingestor, args.decoder) == (
