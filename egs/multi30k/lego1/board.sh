@@ -257,9 +257,12 @@ listen_for_pieces() { # listen_for_pieces CAPTIONS SEED LIST ENCODER ...: own de
             name="hybrid-encoder,pieces"
             train E6 "hybrid,pieces,${captions}" "${tag}_hybrid_pieces" conf/tuning/train_speech_hybrid_pieces.yaml "${seed}" \
                 "${data[@]}" "${spelled[@]}"
+            more_scores="--seed ${seed}" train E6 "hybrid,pieces,CTC-greedy,${captions}" "${tag}_hybrid_pieces" \
+                conf/tuning/train_speech_hybrid_pieces.yaml "${seed}" "${data[@]}" "${greedy[@]}" "${baseline[@]}"
         fi
+        # What the interface alone says is in the one as in the other.
         swap E6 "${name}+De-En-decoder,${captions}" "${listener}" "${lender}" "${seed}" "${data[@]}" \
-            "${borrowed[@]}" "${baseline[@]}"
+            "${borrowed[@]}" --compare_with "${baseline[1]} ${expdir}/${listener}/decode_ctc_greedy"
         train E6 "${name}+De-En-decoder,fine-tuned,${captions}" "${tag}_${encoder}_finetuned" \
             conf/tuning/train_speech_pieces_finetune.yaml "${seed}" "${data[@]}" "${borrowed[@]}" "${baseline[@]}" \
             --pretrained_encoder "${expdir}/${listener}" --pretrained_decoder "${expdir}/${lender}"
