@@ -58,6 +58,7 @@ check_data() {
     for set in ${data_sets}; do
         folders+=("data/${set}")
         ! hears || key+=$(sound_key "data/${set}")$'\n'
+        [ ! -f "data/${set}/utt2group" ] || key+=$(sums "data/${set}/utt2group")$'\n'
     done
     if ! hears; then
         "${python}" -m legonn.bin.validate "${folders[@]}" --files "${src_file}" "${tgt_file}"
