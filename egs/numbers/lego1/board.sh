@@ -58,7 +58,8 @@ write_german() { # write_german LANG COMMAND ...: one of boards.sh, for numbers 
     local program=("${template}/lego.sh" --train_set "train_${from}_de" --valid_set "val_${from}_de"
         --test_sets "test_${from}_de"
         --local_data_opts "--src_lang ${from} --tgt_lang de --train_pairs 20000 --heldout_pairs 300 --largest 99999"
-        --src_lang "${from}" --tgt_lang de --token_type bpe --bpemode bpe --nbpe 100 --token_listdir "${german_tokens}")
+        --src_lang "${from}" --tgt_lang de --token_type bpe --bpemode bpe --nbpe 100 --token_tag 20000
+        --token_listdir "${german_tokens}")
     "$@"
 }
 
