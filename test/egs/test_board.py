@@ -81,15 +81,24 @@ def test_real_voices_begin_with_what_the_board_of_captions_makes(
 ) -> None:
     captions = plan(multi30k, "--experiments", "E6")
     made = {f"../../multi30k/lego1/{step['lego_exp']}" for step in captions if "lego_exp" in step}
-    lists = {f"../../multi30k/lego1/{step.get('token_listdir')}" for step in captions}
     steps = plan(speechocean762, "--experiments", "tuned", "--seeds", seeds)
     tuned = [step for step in steps if "pretrained_encoder" in step]
-    assert len(tuned) == len(seeds.split())
+    assert len(tuned) == 3 * len(seeds.split())  # LegoNN, with a language model, and the hybrid
     for step in tuned:
-        assert {step["pretrained_encoder"], step["pretrained_decoder"]} <= made
-        assert step["token_listdir"] in lists
-        baseline = str(Path(step["compare_with"]).parent)
+        begun = {step["pretrained_encoder"], step["pretrained_decoder"]}
+        assert begun <= {*made, "../../multi30k/lego1/modules/de_en_pieces_decoder"}
+        assert step["token_listdir"] == "../../multi30k/lego1/modules/de_en_pieces_decoder"
+        baseline = str(Path(step["compare_with"].split()[0]).parent)
         assert baseline in [other.get("lego_exp") for other in steps[: steps.index(step)]]
+
+
+def test_a_language_model_is_made_before_it_is_asked(speechocean762: Any) -> None:
+    steps = plan(speechocean762, "--experiments", "tuned")
+    learned = [step["lm_exp"] for step in steps if "lm_exp" in step]
+    asked = [step for step in steps if "pretrained_lm" in step]
+    assert learned == ["exp/lm_captions_s1"] and len(asked) == 2
+    assert {step["pretrained_lm"] for step in asked} == set(learned)
+    assert steps.index(asked[0]) > [step.get("lm_exp") for step in steps].index(learned[0])
 
 
 def test_real_voices_meet_a_committed_decoder_of_their_pieces(speechocean762: Any) -> None:
@@ -107,7 +116,7 @@ def test_real_voices_say_what_they_lack(speechocean762: Any) -> None:
     printed = speechocean762.fail(script="./board.sh")
     assert "run ./board.sh --experiments E6 in ../../multi30k/lego1" in printed
     assert "stage" not in printed
-    options = "--pretrained_encoder hf:a/b --pretrained_decoder hf:a/c --token_listdir missing"
+    options = "--listener hf:a/b --captions missing"
     printed = speechocean762.fail("--experiments", "tuned", *options.split(), script="./board.sh")
     assert "error: missing is missing" in printed
 

@@ -11,9 +11,9 @@
 #   E6     hybrid CTC/attention that writes the pieces of a German-English translation decoder; its encoder with that decoder,
 #          which never heard anything, untouched, alone and beside the encoder's own. It learned captions with capitals and full
 #          stops, of which these voices' text has none
-#   tuned  E6 with fine-tuning: an encoder that heard synthetic captions and a decoder of German-English translation, both
-#          learning from these voices. They come from ../../multi30k/lego1, where ./board.sh --experiments E6 trains them; or
-#          give others
+#   tuned  knowledge from elsewhere, fine-tuned: hybrid CTC/attention that heard 2.4 hours of synthetic captions; and its encoder
+#          with the decoder of E6, both learning; the two together, and a language model of captions and prompts with each. The
+#          hybrid comes from ../../multi30k/lego1, where ./board.sh --experiments E6 trains it, as do the captions
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"
 . ../../TEMPLATE/lego1/utils/options.sh
@@ -23,12 +23,10 @@ experiments="E1 E6 tuned"
 seeds="1"
 # What E6 borrows: a module, whose token list is that of the encoder, too.
 lent_decoder=../../multi30k/lego1/modules/de_en_pieces_decoder
-# What tuned begins with: experiments, modules or names on the Hub, as everywhere; and their token list.
-pretrained_encoder=../../multi30k/lego1/exp/spoken2500_finetuned_s1
-pretrained_decoder=../../multi30k/lego1/exp/spoken2500_finetuned_s1
-token_listdir=../../multi30k/lego1/data/en_token_list/bpe_unigram2000_1-24000
-take_options "experiments seeds expdir results report lego_args plan lent_decoder pretrained_encoder pretrained_decoder
-    token_listdir" "$@"
+# What tuned begins with, of the same token list; and the captions that the language model learns.
+listener=../../multi30k/lego1/exp/spoken2500_hybrid_pieces_s1
+captions=../../multi30k/lego1/data/train_de_en_1-24000/text.tc.en
+take_options "experiments seeds expdir results report lego_args plan lent_decoder listener captions" "$@"
 
 e1() {
     local seed
@@ -58,13 +56,45 @@ e6() {
 }
 
 tuned() {
-    local seed
+    local seed compared begun model=${expdir}/lm_captions_s1
+    recipe E6 words --stage 1 --stop_stage 4
+    [ "${plan}" = true ] || words >data/words.lc.en
+    recipe E6 words "${pieces[@]}" --stage 6 --stop_stage 8 --use_lm true --lm_exp "${model}" \
+        --lm_config conf/tuning/train_lm_captions.yaml --lm_args "--seed 1" --lm_train_text data/words.lc.en
+    advised=(--stage 12 --pretrained_lm "${model}" --inference_config conf/tuning/decode_lm.yaml)
     for seed in ${seeds}; do
         baseline "${seed}"
-        train E6 ASR-encoder+De-En-decoder,fine-tuned finetuned conf/tuning/train_finetune.yaml "${seed}" \
-            --token_listdir "${token_listdir}" --pretrained_encoder "${pretrained_encoder}" \
-            --pretrained_decoder "${pretrained_decoder}" --compare_with "${expdir}/hybrid_pieces_s${seed}/decode"
+        compared="${expdir}/hybrid_pieces_s${seed}/decode"
+        more_scores="--seed ${seed}" train E6 hybrid,pieces+LM hybrid_pieces conf/train_hybrid.yaml "${seed}" "${pieces[@]}" \
+            "${advised[@]}" --compare_with "${compared}"
+        begun=(--pretrained_encoder "${listener}")
+        train E6 hybrid-encoder,pieces+De-En-decoder,fine-tuned finetuned_pieces conf/tuning/train_finetune.yaml "${seed}" \
+            "${pieces[@]}" "${begun[@]}" --pretrained_decoder "${lent_decoder}" --compare_with "${compared}"
+        more_scores="--seed ${seed}" train E6 hybrid-encoder,pieces+De-En-decoder,fine-tuned+LM finetuned_pieces \
+            conf/tuning/train_finetune.yaml "${seed}" "${pieces[@]}" "${begun[@]}" --pretrained_decoder "${lent_decoder}" \
+            "${advised[@]}" --compare_with "${compared} $(together "hybrid_pieces_s${seed}" "${model}")/decode_lm"
+        train_args="--system hybrid"
+        train E6 hybrid,pieces,fine-tuned finetuned_hybrid_pieces conf/tuning/train_finetune.yaml "${seed}" "${pieces[@]}" \
+            "${begun[@]}" --pretrained_decoder "${listener}" \
+            --compare_with "${compared} ${expdir}/finetuned_pieces_s${seed}/decode"
+        train_args=
     done
+}
+
+together() { # together NAME OTHER: the folder of what is decoded with another's help
+    echo "${expdir}/ensemble_$1_with_$(basename "$2")"
+}
+
+words() { # captions as these prompts are written, and the prompts, three times
+    local i
+    {
+        awk '{
+            id = $1; $1 = ""; said = tolower($0)
+            gsub(/-/, " ", said); gsub(/[^a-z0-9\x27 ]/, "", said)
+            print id said
+        }' "${captions}"
+        for i in 1 2 3; do sed "s/ /-${i} /" data/train/text.lc.en; done
+    } | LC_ALL=C sort -k 1,1
 }
 
 # What is missing is told before hours of training.
@@ -79,8 +109,7 @@ need() { # need REMEDY PART ...
     done
 }
 if [ "${plan}" = false ] && [[ " ${experiments} " = *" tuned "* ]]; then
-    need "run ./board.sh --experiments E6 in ../../multi30k/lego1, or give others" \
-        "${pretrained_encoder}" "${pretrained_decoder}" "${token_listdir}"
+    need "run ./board.sh --experiments E6 in ../../multi30k/lego1, or give another" "${listener}" "${captions}"
 fi
 if [ "${plan}" = false ] && [ "${experiments}" != E1 ]; then
     need "it is a part of this repository; or give another, --lent_decoder" "${lent_decoder}"
