@@ -116,7 +116,7 @@ def test_good_audio_has_no_faults(tmp_path: Path) -> None:
     [
         (np.stack([noise(1), noise(1)], axis=1), "stereo"),
         (np.clip(noise(1, level=1.2), -1, 1), "clipped"),
-        (noise(61), "long"),
+        (noise(31), "long"),
     ],
 )
 def test_odd_audio_is_only_counted(
@@ -125,6 +125,13 @@ def test_odd_audio_is_only_counted(
     write(tmp_path / "a.wav", samples)
     report = check_sound(Utterance("u", str(tmp_path / "a.wav"), "wav.scp:1"))
     assert (report.faults, report.oddities) == ((), (oddity,))
+
+
+def test_an_hour_is_long_and_nothing_else(tmp_path: Path) -> None:
+    rate = 1000
+    soundfile.write(tmp_path / "a.flac", np.tile(noise(1)[:rate], 3600), rate)
+    report = check_sound(Utterance("u", str(tmp_path / "a.flac"), "wav.scp:1"))
+    assert (report.seconds, report.faults, report.oddities) == (3600, (), ("long",))
 
 
 def test_segments_of_what_is_there_of_a_cut_recording(tmp_path: Path) -> None:

@@ -59,10 +59,14 @@ def test_another_rate_keeps_a_tone_and_its_length(tmp_path: Path) -> None:
     assert np.abs(samples[100:-100, 0] - wanted[100:-100]).max() < 2e-3
 
 
-@pytest.mark.parametrize("suffix", ["wav", "flac", "ogg", "mp3"])
-def test_usual_formats(tmp_path: Path, suffix: str) -> None:
+@pytest.mark.parametrize(
+    ("suffix", "subtype"),
+    [("wav", None), ("flac", None), ("ogg", None), ("opus", "OPUS"), ("mp3", None)],
+)
+def test_usual_formats(tmp_path: Path, suffix: str, subtype: str | None) -> None:
     tone = 0.5 * np.sin(2 * np.pi * 300 * np.arange(32000) / 16000)
-    soundfile.write(tmp_path / f"t.{suffix}", tone, 16000)
+    container = "OGG" if suffix == "opus" else None
+    soundfile.write(tmp_path / f"t.{suffix}", tone, 16000, format=container, subtype=subtype)
     samples, rate = read_sound(Utterance("t", str(tmp_path / f"t.{suffix}"), "here"))
     assert rate == 16000
     assert np.sqrt(np.mean(np.square(samples[2000:-2000]))) == pytest.approx(0.5 / 2**0.5, rel=0.05)
