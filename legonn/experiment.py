@@ -46,14 +46,7 @@ def read_config(folder: Path) -> dict[str, Any]:
     if not path.exists():
         if not folder.exists():
             raise ConfigError(f"{folder}: no such folder; mend the name")
-        raise ConfigError(
-            f"{folder} is no experiment: it has no {path.name}"
-            + (
-                ". It is a module, a part: name two, --encoder and --decoder"
-                if (folder / "module.yaml").exists()
-                else ", nor the module.yaml of a module"
-            )
-        )
+        raise ConfigError(f"{folder} is no experiment: it has no {path.name}")
     config = read_yaml(path)
     return config if isinstance(config, dict) else {}
 

@@ -382,7 +382,9 @@ class System:
         from legonn.search import DecodingOptions, Translator
 
         if isinstance(lines, (str, bytes)):
-            raise ConfigError("translate takes a list of lines, and was given one: call translate([line])")
+            raise ConfigError(
+                "translate takes a list of lines, and was given one: call translate([line])"
+            )
         translator = Translator(self, DecodingOptions.load(None, options))
         return [found[0] for found in translator.translate(lines)]
 

@@ -134,8 +134,8 @@ def check_recordings(
 REMEDIES = {
     "stereo": "have several channels; stage 3 mixes them into one",
     "clipped": f"have more than {CLIPPED:.1%} of their samples at full scale; record them at a lower level",
-    "long": f"are longer than {LONGEST:.0f} s; cut them with segments, or stage 4 drops them from training sets "
-    "(--max_wav_duration)",
+    "long": f"are longer than {LONGEST:.0f} s; cut them with segments, or stage 4 drops them from training sets, "
+    "as long as --max_wav_duration isn't more",
     "unended": "stop without Ogg's mark of an end; if they were cut off, copy them again",
 }
 

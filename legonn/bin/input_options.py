@@ -49,7 +49,11 @@ def add_input_options(group: Any) -> None:
         choices=("auto", "kaldi", "lines"),
         help="of text. kaldi: <utt-id> <text>; auto: kaldi for files named text, text.*, and with keys",
     )
-    group.add_argument("--key_file", metavar="F", help="read only the ids that its lines begin with, as those of any Kaldi file do")
+    group.add_argument(
+        "--key_file",
+        metavar="F",
+        help="read only the ids that its lines begin with, as those of any Kaldi file do",
+    )
     group.add_argument(
         "--allow_pipes", action="store_true", help="run the commands that wav.scp holds"
     )

@@ -46,6 +46,9 @@ def get_parser() -> argparse.ArgumentParser:
         help="a module, hf:owner/name, or an experiment: check its encoder's, in place of the config's",
     )
     parser.add_argument(
+        "--pretrained_bridge", metavar="M", help="the same of the bridge behind it, if there is one"
+    )
+    parser.add_argument(
         "--plot",
         type=Path,
         metavar="F.svg",
@@ -155,13 +158,19 @@ def _config(args: argparse.Namespace) -> Mapping[str, Any]:
         config = read_config(args.config)
     if args.lego_args:
         config |= vars(_overridden(config, args.lego_args))
-    if args.pretrained_encoder:
+    if args.pretrained_encoder or args.pretrained_bridge:
         from legonn.environment import quiet_imports
 
         with quiet_imports():
             from legonn.part import lent
             from legonn.system import load_part
-        config |= lent(load_part(args.pretrained_encoder, "encoder")).config
+        if args.pretrained_encoder:
+            # What it writes is called as this training calls it.
+            target = (config.get("chain_conf") or {}).get("encoder_target", "text")
+            config |= lent(load_part(args.pretrained_encoder, "encoder")).config
+            config["chain_conf"] = {**(config.get("chain_conf") or {}), "encoder_target": target}
+        if args.pretrained_bridge:
+            config["bridges"] = [load_part(args.pretrained_bridge, "bridge").config]
     return config
 
 

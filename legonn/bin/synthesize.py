@@ -44,7 +44,10 @@ def get_parser() -> argparse.ArgumentParser:
         help="Kaldi folder to make: wav.scp, utt2spk, the recordings in wav/, and the text, as text.tc.<language> "
         "unless its name begins with text.",
     )
-    add("--language", help="de, en, fr or ro (default: that of a file text.<case>.<language>, else en)")
+    add(
+        "--language",
+        help="de, en, fr or ro (default: that of a file text.<case>.<language>, else en)",
+    )
     add("--voices", type=int, default=100, help="speakers (default: %(default)s)")
     add("--seed", type=int, default=1, help="of speakers, rates, rooms (default: %(default)s)")
     add("--snr", type=float, nargs=2, metavar=("LOW", "HIGH"), help="add noise at LOW to HIGH dB")

@@ -30,7 +30,11 @@ def add_system_options(parser: argparse.ArgumentParser, *, together: bool = True
     group.add_argument("--encoder", metavar="M", help="compose: its encoder, with ...")
     group.add_argument("--bridge", metavar="M", action="append", default=[], help="... bridges")
     group.add_argument("--decoder", metavar="M", help="... and this one's decoder")
-    group.add_argument("--checkpoint", metavar="F", help="of --system, in its folder (default: the average of the best)")
+    group.add_argument(
+        "--checkpoint",
+        metavar="F",
+        help="of --system, in its folder (default: the average of the best)",
+    )
     if together:
         group.add_argument(
             "--ensemble",

@@ -83,7 +83,8 @@ class TrainingCommand:
             file = sys.stdout if argv else sys.stderr
             print(self.description, file=file)
             print(
-                f"All arguments: {self.prog} --help_all (takes some seconds: it asks ESPnet)", file=file
+                f"All arguments: {self.prog} --help_all (takes some seconds: it asks ESPnet)",
+                file=file,
             )
             return 0 if argv else 2
         parser = self.parser()

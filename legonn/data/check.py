@@ -20,6 +20,7 @@ __all__ = ["FileReport", "FolderReport", "check_folder", "is_list_of_tokens"]
 
 # What speech folders may have beside texts.
 COLUMNS = {"utt2spk": "speaker", "utt2group": "group"}
+MAY_HAVE_MORE = "utt2group"  # ids than the folder
 
 
 @dataclass
@@ -141,15 +142,21 @@ def check_folder(
             f"{folder}/text: no language in its name, and the recipes read text.<case>.<lang>: ln -s text "
             f"{folder}/text.tc.en if it is English with capitals, text.lc.en if it is in small letters"
         )
-    if is_speech or not files:
-        reports += [
-            check_file(folder / name, column=column, max_length=0)
-            for name, column in COLUMNS.items()
-            if (folder / name).exists()
-        ]
+    columns = [
+        check_file(folder / name, column=column, max_length=0)
+        for name, column in COLUMNS.items()
+        if (is_speech or not files) and (folder / name).exists()
+    ]
+    reports += [report for report in columns if report.path.name != MAY_HAVE_MORE]
     if is_speech:
         reports.append(listed(folder))
-    return FolderReport(folder, tuple(reports), tuple(_differences(reports)))
+    between = list(_differences(reports))
+    for report in columns:
+        if report.path.name == MAY_HAVE_MORE:
+            missing = (utt_id for utt_id in reports[0].ids if utt_id not in report.ids)
+            between += _lacking(reports[0], report, missing)
+            reports.append(report)
+    return FolderReport(folder, tuple(reports), tuple(between))
 
 
 def _check_listed(
@@ -273,7 +280,8 @@ def _check_line(
         if utt_id.isascii():
             _count_id(report, number, utt_id)
         return utt_id.encode() if utt_id.isascii() else b""
-    for character in sorted(set(filter(_is_control, decoded))):
+    separator = "" if column == "text" else "\t"  # which these files may have, too
+    for character in sorted(set(filter(_is_control, decoded)) - {separator}):
         name = "a tab" if character == "\t" else f"control character U+{ord(character):04X}"
         report.fault(number, f"{name} in the line; replace it by a blank, or remove it")
     utt_id, text = split_id(decoded)

@@ -123,7 +123,7 @@ def _oddity(lines: Lines) -> str:
             f"{lines.name}: by its name read as plain lines, which begin with what looks like ids; if that is so, "
             "--input_format kaldi"
         )
-    if lines.ids is not None and not any(map(str.isdigit, "".join(lines.ids))):
+    if lines.ids and not any(map(str.isdigit, "".join(lines.ids))):
         return (
             f"{lines.name}: by its name read as `<utt-id> <text>`, and no id has a digit; if they are words of the "
             "text, --input_format lines"

@@ -44,7 +44,10 @@ def test_a_folder_is_sound_and_a_given_format_is_text(tmp_path: Path) -> None:
     ("paths", "message"),
     [
         (["a.wav", "b.txt"], r"--input names audio, a\.wav, and by its name b\.txt isn't: give"),
-        (["a.wav", "b.m4a"], r"b\.m4a: a format that isn't read; convert it, .* ffmpeg -i b\.m4a x"),
+        (
+            ["a.wav", "b.m4a"],
+            r"b\.m4a: a format that isn't read; convert it, .* ffmpeg -i b\.m4a x",
+        ),
         (["b.M4A"], r"b\.M4A: a format that isn't read"),
         (["-", "a.wav"], r"names audio, a\.wav, and by its name standard input isn't"),
         (["a.fr", "b.fr"], r"--input names 2 texts, a\.fr first: give one"),

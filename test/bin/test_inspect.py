@@ -99,7 +99,10 @@ def test_no_module_is_an_error(
 ) -> None:
     assert run(main, [str(experiment)]) == 2
     told = capsys.readouterr().err
-    assert f"is no module: it has no module.yaml and is an experiment: `legonn pack {experiment}`" in told
+    assert (
+        f"is no module: it has no module.yaml and is an experiment: `legonn pack {experiment}`"
+        in told
+    )
     assert run(main, [str(tmp_path / "nowhere")]) == 2
     assert "nowhere: no such folder; mend the name" in capsys.readouterr().err
 

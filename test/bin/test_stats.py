@@ -96,6 +96,18 @@ def test_each_interface_has_its_own_tokens(
         main([*arguments, "--config", str(settings)])
 
 
+def test_a_trained_encoder_writes_what_this_training_calls_it(
+    tmp_path: Path, experiment: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    sizes = {"text_bpe": 5, "text_bpe_positions": 5, "text": 15, "text_positions": 15}
+    arguments = shapes(tmp_path, src_text=5, **sizes)
+    arguments += ["--pretrained_encoder", str(experiment)]  # of ratio 2, which writes text
+    with pytest.raises(DataError, match="length_ratio 2 leaves 100.0%"):
+        main(arguments)
+    assert main([*arguments, "--lego_args", "--chain_conf encoder_target=text_bpe"]) == 0
+    assert capsys.readouterr().out.splitlines()[-1].startswith("length ratio 2, text_bpe: 2.00")
+
+
 def test_what_is_imagined_is_as_long_as_it_must_be(tmp_path: Path) -> None:
     arguments = shapes(tmp_path, src_text=10, text=20, text_positions=20)
     assert main([*arguments, "--lego_args", "--encoder imagined"]) == 0

@@ -34,4 +34,6 @@ def test_the_texts_name_says_its_language(
 def test_plain_lines_are_warned_of(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "lines").write_text("One dog runs.\nTwo dogs run.\n")
     assert main(["--text", str(tmp_path / "lines"), "--output", str(tmp_path / "out")]) == 0
-    assert "lines: the first word of each line is its id, and isn't spoken" in capsys.readouterr().err
+    assert (
+        "lines: the first word of each line is its id, and isn't spoken" in capsys.readouterr().err
+    )

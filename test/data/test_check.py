@@ -177,11 +177,14 @@ def test_speakers_and_groups_are_checked_where_texts_are_named(tmp_path: Path) -
     (tmp_path / "text.tc.en").write_text("a One.\n")
     (tmp_path / "utt2spk").write_text("a\n")
     (tmp_path / "utt2group").write_text("b child\n")
-    faults = check_folder(tmp_path, files=["text.tc.en"]).faults
-    assert faults[0] == f"{tmp_path}/utt2spk:1: no speaker after the id; add it"
-    assert (
-        f"{tmp_path}/utt2group:1: id b isn't in wav.scp; add it there, or remove it here" in faults
-    )
+    assert check_folder(tmp_path, files=["text.tc.en"]).faults == [
+        f"{tmp_path}/utt2spk:1: no speaker after the id; add it",
+        f"{tmp_path}/text.tc.en:1: id a isn't in utt2group; add it there, or remove it here",
+    ]
+    (tmp_path / "utt2spk").write_text("a\ts1\n")
+    (tmp_path / "utt2group").write_text("a adult\nb child\n")  # a whole corpus's
+    assert check_folder(tmp_path, files=["text.tc.en"]).faults == []
+    (tmp_path / "utt2group").write_text("b\n")
     (tmp_path / "wav.scp").unlink()
     assert check_folder(tmp_path, files=["text.tc.en"]).faults == []
 

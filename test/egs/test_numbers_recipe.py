@@ -315,8 +315,25 @@ def lego(*more: str) -> list[str]:
         ),
         (lego("--token_type", "phone"), "--token_type phone: give bpe, char or word"),
         (
-            lego("--stage", "11", "--pretrained_decoder", "exp/x"),
-            "dump/raw/train_de_en/text.tc.de is missing: run stages 1 to 4",
+            lego("--pretrained_decoder", "exp/x"),
+            "exp/x/config.yaml is missing: it is no experiment and no module",
+        ),
+        (lego("--freeze", "decoders"), "--freeze decoders: give encoder, bridge or decoder"),
+        (
+            lego("--compare_with", "one=exp/x"),
+            "exp/x is missing: --compare_with names [NAME=]FOLDER",
+        ),
+        (
+            lego("--interface_lang", "de"),
+            "--interface_lang is that of --interface_listdir: give both",
+        ),
+        (
+            lego("--interface_lang", "fr", "--interface_listdir", "x"),
+            "--interface_lang fr: give de or en, a language of the data",
+        ),
+        (
+            lego("--interface_lang", "de", "--interface_listdir", "x", "--src_modality", "speech"),
+            "train the bridge on text, and compose",
         ),
         (
             lego("--pretrained_decoder", "exp/x", "--skip_train", "true"),

@@ -406,9 +406,9 @@ run_stages() {
             *) die "--freeze ${part}: give encoder, bridge or decoder" ;;
         esac
     done
-    for part in ${parts[@]+"${parts[@]}"}; do
-        if wanted 11 || wanted 12; then checkpoint_sums "${part}" >/dev/null; fi
-    done
+    if { wanted 11 && ! "${skip_train}"; } || { wanted 12 && "${composed}"; }; then
+        for part in ${parts[@]+"${parts[@]}"}; do checkpoint_sums "${part}" >/dev/null; done
+    fi
     if wanted 13; then
         for part in ${compare_with}; do
             need "${part#*=}" "--compare_with names [NAME=]FOLDER, decoded by stage 12"

@@ -262,7 +262,7 @@ listen_for_pieces() { # listen_for_pieces CAPTIONS SEED LIST ENCODER ...: own de
         fi
         # What the interface alone says is in the one as in the other.
         swap E6 "${name}+De-En-decoder,${captions}" "${listener}" "${lender}" "${seed}" "${data[@]}" \
-            "${borrowed[@]}" --compare_with "${baseline[1]} ${expdir}/${listener}/decode_ctc_greedy"
+            "${borrowed[@]}" --compare_with "${baseline[1]} ${listener},CTC-greedy=${expdir}/${listener}/decode_ctc_greedy"
         train E6 "${name}+De-En-decoder,fine-tuned,${captions}" "${tag}_${encoder}_finetuned" \
             conf/tuning/train_speech_pieces_finetune.yaml "${seed}" "${data[@]}" "${borrowed[@]}" "${baseline[@]}" \
             --pretrained_encoder "${expdir}/${listener}" --pretrained_decoder "${expdir}/${lender}"

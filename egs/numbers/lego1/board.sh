@@ -136,7 +136,7 @@ chains() { # three parts of three data sets, and the same with text in between
         write_german en train E7 bridge+Ro-De-decoder,text bridge conf/tuning/train_bridge.yaml "${seed}" \
             --src_token_listdir "${tokens}" --interface_listdir "${tokens}" --interface_lang en --pretrained_decoder "${expdir}/ro_de_s${seed}" \
             --freeze decoder --inference_config conf/decode.yaml
-        hear 1000 train E1 LegoNN frames conf/train_speech.yaml "${seed}" --inference_config conf/decode.yaml
+        hear 1000 train E7 listener frames conf/train_speech.yaml "${seed}" --inference_config conf/decode.yaml
         baseline=
         translate ASR-text,bridge+Ro-De-decoder cascade "${seed}" "${listener}/decode/test_en_speech/text" --system "${bridge}"
         baseline=cascade=${expdir}/cascade_s${seed}/1best_recog/text

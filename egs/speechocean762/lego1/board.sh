@@ -56,7 +56,7 @@ e6() {
 }
 
 tuned() {
-    local seed compared begun model=${expdir}/lm_captions_s1
+    local seed compared begun advised both model=${expdir}/lm_captions_s1
     recipe E6 words --stage 1 --stop_stage 4
     [ "${plan}" = true ] || words >data/words.lc.en
     recipe E6 words "${pieces[@]}" --stage 6 --stop_stage 8 --use_lm true --lm_exp "${model}" \
@@ -78,6 +78,15 @@ tuned() {
             "${begun[@]}" --pretrained_decoder "${listener}" \
             --compare_with "${compared} ${expdir}/finetuned_pieces_s${seed}/decode"
         train_args=
+        both=(--stage 12 --ensemble "${expdir}/finetuned_hybrid_pieces_s${seed}")
+        compared="${expdir}/finetuned_pieces_s${seed}/decode ${expdir}/finetuned_hybrid_pieces_s${seed}/decode"
+        more_scores="--seed ${seed}" train E6 both,fine-tuned finetuned_pieces conf/tuning/train_finetune.yaml "${seed}" \
+            "${pieces[@]}" "${begun[@]}" --pretrained_decoder "${lent_decoder}" "${both[@]}" \
+            --inference_config conf/tuning/decode_together.yaml --compare_with "${compared}"
+        more_scores="--seed ${seed}" train E6 both,fine-tuned+LM finetuned_pieces conf/tuning/train_finetune.yaml "${seed}" \
+            "${pieces[@]}" "${begun[@]}" --pretrained_decoder "${lent_decoder}" "${both[@]}" "${advised[@]}" \
+            --inference_config conf/tuning/decode_together_lm.yaml \
+            --compare_with "${compared} $(together "finetuned_pieces_s${seed}" "${model}")/decode_lm"
     done
 }
 

@@ -104,6 +104,7 @@ stage_stats() {
     once "${lego_stats_dir}/.done" "${key}" collect_stats "${key}"
     # Each time: the length ratio is the config's, the statistics may be another experiment's.
     [ -z "${pretrained_encoder}" ] || own=(--pretrained_encoder "${pretrained_encoder}")
+    [ -z "${pretrained_bridge}" ] || own+=(--pretrained_bridge "${pretrained_bridge}")
     "${python}" -m legonn.bin.stats --stats_dir "${lego_stats_dir}" --config "${lego_config}" \
         --lego_args="${lego_args}${interface_listdir:+ --chain_conf encoder_target=text_bpe}" ${own[@]+"${own[@]}"}
 }
@@ -205,7 +206,7 @@ stage_train() {
         sums "${training_texts[@]}" "${list_files[@]}" ${interface_files[@]+"${interface_files[@]}"}
         prepared_sums "${train_set}" "${valid_set}"
     )
-    [ -z "${interface_listdir}" ] || key+=$'\n'"interface_lang=${interface_lang}"
+    [ "${interface_lang:-${tgt_lang}}" = "${tgt_lang}" ] || key+=$'\n'"interface_lang=${interface_lang}"
     [ -z "${freeze}" ] || key+=$'\n'"freeze=${freeze}"
     [ "${tgt_punctuation}" = true ] || key+=$'\n'"tgt_punctuation=${tgt_punctuation}"
     for part in ${parts[@]+"${parts[@]}"}; do
