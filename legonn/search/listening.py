@@ -245,8 +245,8 @@ def check_times(path: str, recordings: int) -> None:
     if Path(path).suffix.lower() in SUBTITLES and recordings != 1:
         raise ConfigError(
             f"--times {path}: subtitles are of one recording, as those of several have no common clock, and --input "
-            f"names {recordings}: give one, or a name that doesn't end in {' or '.join(SUBTITLES)}; or call it for each, "
-            'for f in talks/*.flac; do legonn decode ... --input "$f" --times "${f%.*}.srt"; done'
+            f"names {recordings}: give one, or a name that doesn't end in {' or '.join(SUBTITLES)}; or call it "
+            'for each, for f in talks/*.flac; do legonn decode ... --input "$f" --times "${f%.*}.srt"; done'
         )
 
 
