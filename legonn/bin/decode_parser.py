@@ -56,10 +56,10 @@ lines that can't be decoded:
   true, and the files become what they would have been. What came to its end with --resume true is not decoded again.
 
 audio:
-  Each recording or segment is brought to the system's sample rate, and one channel. What is longer than --max_seconds, or
-  by default a quarter longer than the longest recording that the encoder was trained on (of a module `legonn inspect`
-  shows it), is cut at its quietest places; the texts of the pieces are joined by blanks, their scores are summed, and
-  --nbest gives only the best. No context crosses a cut. --times has a line a piece,
+  Each recording or segment is brought to the system's sample rate, and one channel. What is longer than --max_seconds,
+  or by default a quarter longer than the longest recording that the encoder was trained on (of a module `legonn
+  inspect` shows it), is cut at its quietest places; the texts of the pieces are joined by blanks, their scores are
+  summed, and --nbest gives only the best. No context crosses a cut. --times has a line a piece,
       <utt-id> <start> <end> <text>
   in seconds, with two decimals, from the start of the recording, or of the segment where there are segments. A FILE.srt
   or FILE.vtt gets subtitles instead, a cue a piece, of one recording: cues of several have no common clock.
