@@ -42,8 +42,9 @@ examples:
   alignment has for each token its first and its last position in the last interface, from 0: [[0, 1], [3, 3], ...],
   where CTC's best path of these tokens puts them. It is null where there is none: the interface has fewer positions
   than the tokens need, or the system is a plain encoder-decoder. Of audio, seconds has [start, end] of each token, as
-  if positions shared the sound equally; of a recording that was cut, positions count on from piece to piece. Of what
-  can't be decoded the line has "error": "<why>" before its hypotheses, and score is null.
+  if positions shared the sound equally, right to a twentieth of a second; of a recording that was cut,
+  positions count on from piece to piece. Of what can't be decoded the line has "error": "<why>" before its hypotheses,
+  and score is null.
 
 lines that can't be decoded:
   A line that isn't UTF-8, or has more than --max_tokens tokens, is told, with file and line, and its output is empty;
