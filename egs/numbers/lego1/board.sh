@@ -53,7 +53,7 @@ read_german() { # read_german COMMAND ...: one of boards.sh, for German-English 
 }
 
 write_german() { # write_german LANG COMMAND ...: one of boards.sh, for numbers of that language in German
-    local from=$1 metrics=bleu,exact
+    local from=$1 metrics=exact,chrf # BLEU counts words, and German writes a number as one
     shift
     local program=("${template}/lego.sh" --train_set "train_${from}_de" --valid_set "val_${from}_de"
         --test_sets "test_${from}_de"
@@ -121,7 +121,7 @@ translate() { # translate SYSTEM NAME SEED INPUT OPTION ...: English of INPUT in
     "${python:-python3}" -m legonn.bin.decode --config conf/decode.yaml --resume true --input "${input}" --output "${folder}" "$@"
     "${python:-python3}" -m legonn.bin.score --hyp "${folder}/1best_recog/text" --ref data/test_en_de/text.tc.de \
         --output "${folder}/score.json" --results "${results}" --experiment E7 --system_name "${system}" --recipe numbers \
-        --test_set test_en_speech:de --seed "${seed}" --metric bleu,exact --synthetic --command "${LEGONN_COMMAND}" \
+        --test_set test_en_speech:de --seed "${seed}" --metric exact,chrf --synthetic --command "${LEGONN_COMMAND}" \
         ${baseline:+--compare "${baseline}"}
 }
 
