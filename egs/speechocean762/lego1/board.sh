@@ -65,14 +65,12 @@ tuned() {
     for seed in ${seeds}; do
         baseline "${seed}"
         compared="${expdir}/hybrid_pieces_s${seed}/decode"
-        more_scores="--seed ${seed}" train E6 hybrid,pieces+LM hybrid_pieces conf/train_hybrid.yaml "${seed}" "${pieces[@]}" \
-            "${advised[@]}" --compare_with "${compared}"
         begun=(--pretrained_encoder "${listener}")
         train E6 hybrid-encoder,pieces+De-En-decoder,fine-tuned finetuned_pieces conf/tuning/train_finetune.yaml "${seed}" \
             "${pieces[@]}" "${begun[@]}" --pretrained_decoder "${lent_decoder}" --compare_with "${compared}"
         more_scores="--seed ${seed}" train E6 hybrid-encoder,pieces+De-En-decoder,fine-tuned+LM finetuned_pieces \
             conf/tuning/train_finetune.yaml "${seed}" "${pieces[@]}" "${begun[@]}" --pretrained_decoder "${lent_decoder}" \
-            "${advised[@]}" --compare_with "${compared} $(together "hybrid_pieces_s${seed}" "${model}")/decode_lm"
+            "${advised[@]}" --compare_with "${compared} ${expdir}/finetuned_pieces_s${seed}/decode"
         train_args="--system hybrid"
         train E6 hybrid,pieces,fine-tuned finetuned_hybrid_pieces conf/tuning/train_finetune.yaml "${seed}" "${pieces[@]}" \
             "${begun[@]}" --pretrained_decoder "${listener}" \
@@ -86,12 +84,8 @@ tuned() {
         more_scores="--seed ${seed}" train E6 both,fine-tuned+LM finetuned_pieces conf/tuning/train_finetune.yaml "${seed}" \
             "${pieces[@]}" "${begun[@]}" --pretrained_decoder "${lent_decoder}" "${both[@]}" "${advised[@]}" \
             --inference_config conf/tuning/decode_together_lm.yaml \
-            --compare_with "${compared} $(together "finetuned_pieces_s${seed}" "${model}")/decode_lm"
+            --compare_with "${compared} ${expdir}/ensemble_finetuned_pieces_s${seed}_with_$(basename "${model}")/decode_lm"
     done
-}
-
-together() { # together NAME OTHER: the folder of what is decoded with another's help
-    echo "${expdir}/ensemble_$1_with_$(basename "$2")"
 }
 
 words() { # captions as these prompts are written, and the prompts, three times
