@@ -12,8 +12,8 @@
 #          which never heard anything, untouched, alone and beside the encoder's own. It learned captions with capitals and full
 #          stops, of which these voices' text has none
 #   tuned  knowledge from elsewhere, fine-tuned: hybrid CTC/attention that heard 2.4 hours of synthetic captions; and its encoder
-#          with the decoder of E6, both learning; the two together, and a language model of captions and prompts with each. The
-#          hybrid comes from ../../multi30k/lego1, where ./board.sh --experiments E6 trains it, as do the captions
+#          with the decoder of E6, both learning; the two together, and with a language model of captions and prompts. Where
+#          that hybrid isn't there yet, ../../multi30k/lego1 trains it first, an hour and a half, as its board does for E6
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"
 . ../../TEMPLATE/lego1/utils/options.sh
@@ -24,8 +24,10 @@ seeds="1"
 # What E6 borrows: a module, whose token list is that of the encoder, too.
 lent_decoder=../../multi30k/lego1/modules/de_en_pieces_decoder
 # What tuned begins with, of the same token list; and the captions that the language model learns.
-listener=../../multi30k/lego1/exp/spoken2500_hybrid_pieces_s1
-captions=../../multi30k/lego1/data/train_de_en_1-24000/text.tc.en
+elsewhere=../../multi30k/lego1
+listener=${elsewhere}/exp/spoken2500_hybrid_pieces_s1
+captions=${elsewhere}/data/train_de_en_1-24000/text.tc.en
+made_elsewhere="${listener} ${captions}"
 take_options "experiments seeds expdir results report lego_args plan lent_decoder listener captions" "$@"
 
 e1() {
@@ -57,6 +59,7 @@ e6() {
 
 tuned() {
     local seed compared begun advised both model=${expdir}/lm_captions_s1
+    hear_captions
     recipe E6 words --stage 1 --stop_stage 4
     [ "${plan}" = true ] || words >data/words.lc.en
     recipe E6 words "${pieces[@]}" --stage 6 --stop_stage 8 --use_lm true --lm_exp "${model}" \
@@ -88,6 +91,23 @@ tuned() {
     done
 }
 
+hear_captions() { # the listener and the captions of the other recipe, with its board's commands
+    local list=data/en_token_list/bpe_unigram300_1-24000 learn
+    [ "${listener} ${captions}" = "${made_elsewhere}" ] || return 0
+    [ ! -e "${listener}/.done" ] || [ ! -e "${captions}" ] || return 0
+    learn=("${elsewhere}/run.sh" --src_modality speech --train_pairs 26501-29000 --token_listdir "${list}"
+        --speed_perturb_factors "0.9 1.0 1.1" --lego_exp exp/spoken2500_hybrid_pieces_s1
+        --lego_config conf/tuning/train_speech_hybrid_pieces.yaml --lego_args "--seed 1" --stop_stage 11)
+    if [ "${plan}" = true ]; then
+        echo "${elsewhere}/run.sh --train_pairs 1-24000 --nbpe 300 --token_listdir '' --stop_stage 5"
+        printf '%q ' "${learn[@]}"
+        echo
+    else
+        "${elsewhere}/run.sh" --train_pairs 1-24000 --nbpe 300 --token_listdir "" --stop_stage 5
+        "${learn[@]}"
+    fi
+}
+
 words() { # captions as these prompts are written, and the prompts, three times
     local i
     {
@@ -111,8 +131,8 @@ need() { # need REMEDY PART ...
         }
     done
 }
-if [ "${plan}" = false ] && [[ " ${experiments} " = *" tuned "* ]]; then
-    need "run ./board.sh --experiments E6 in ../../multi30k/lego1, or give another" "${listener}" "${captions}"
+if [ "${plan}" = false ] && [[ " ${experiments} " = *" tuned "* ]] && [ "${listener} ${captions}" != "${made_elsewhere}" ]; then
+    need "mend its name, or leave --listener and --captions out: ${elsewhere} makes them" "${listener}" "${captions}"
 fi
 if [ "${plan}" = false ] && [ "${experiments}" != E1 ]; then
     need "it is a part of this repository; or give another, --lent_decoder" "${lent_decoder}"
