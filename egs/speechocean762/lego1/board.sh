@@ -58,36 +58,32 @@ e6() {
 }
 
 tuned() {
-    local seed compared begun advised both model=${expdir}/lm_captions_s1
+    local seed compared begun advised alone model=${expdir}/lm_captions_s1
     hear_captions
     recipe E6 words --stage 1 --stop_stage 4
     [ "${plan}" = true ] || words >data/words.lc.en
     recipe E6 words "${pieces[@]}" --stage 6 --stop_stage 8 --use_lm true --lm_exp "${model}" \
         --lm_config conf/tuning/train_lm_captions.yaml --lm_args "--seed 1" --lm_train_text data/words.lc.en
-    advised=(--stage 12 --pretrained_lm "${model}" --inference_config conf/tuning/decode_lm.yaml)
+    advised=(--stage 12 --pretrained_lm "${model}")
     for seed in ${seeds}; do
         baseline "${seed}"
         compared="${expdir}/hybrid_pieces_s${seed}/decode"
         begun=(--pretrained_encoder "${listener}")
+        alone=${expdir}/finetuned_hybrid_pieces_s${seed}
         train E6 hybrid-encoder,pieces+De-En-decoder,fine-tuned finetuned_pieces conf/tuning/train_finetune.yaml "${seed}" \
             "${pieces[@]}" "${begun[@]}" --pretrained_decoder "${lent_decoder}" --compare_with "${compared}"
-        more_scores="--seed ${seed}" train E6 hybrid-encoder,pieces+De-En-decoder,fine-tuned+LM finetuned_pieces \
-            conf/tuning/train_finetune.yaml "${seed}" "${pieces[@]}" "${begun[@]}" --pretrained_decoder "${lent_decoder}" \
-            "${advised[@]}" --compare_with "${compared} ${expdir}/finetuned_pieces_s${seed}/decode"
         train_args="--system hybrid"
         train E6 hybrid,pieces,fine-tuned finetuned_hybrid_pieces conf/tuning/train_finetune.yaml "${seed}" "${pieces[@]}" \
             "${begun[@]}" --pretrained_decoder "${listener}" \
             --compare_with "${compared} ${expdir}/finetuned_pieces_s${seed}/decode"
+        more_scores="--seed ${seed}" train E6 hybrid,pieces,fine-tuned+LM finetuned_hybrid_pieces conf/tuning/train_finetune.yaml \
+            "${seed}" "${pieces[@]}" "${begun[@]}" --pretrained_decoder "${listener}" "${advised[@]}" \
+            --inference_config conf/tuning/decode_lm.yaml --compare_with "${compared} ${alone}/decode"
         train_args=
-        both=(--stage 12 --ensemble "${expdir}/finetuned_hybrid_pieces_s${seed}")
-        compared="${expdir}/finetuned_pieces_s${seed}/decode ${expdir}/finetuned_hybrid_pieces_s${seed}/decode"
-        more_scores="--seed ${seed}" train E6 both,fine-tuned finetuned_pieces conf/tuning/train_finetune.yaml "${seed}" \
-            "${pieces[@]}" "${begun[@]}" --pretrained_decoder "${lent_decoder}" "${both[@]}" \
-            --inference_config conf/tuning/decode_together.yaml --compare_with "${compared}"
         more_scores="--seed ${seed}" train E6 both,fine-tuned+LM finetuned_pieces conf/tuning/train_finetune.yaml "${seed}" \
-            "${pieces[@]}" "${begun[@]}" --pretrained_decoder "${lent_decoder}" "${both[@]}" "${advised[@]}" \
+            "${pieces[@]}" "${begun[@]}" --pretrained_decoder "${lent_decoder}" --ensemble "${alone}" "${advised[@]}" \
             --inference_config conf/tuning/decode_together_lm.yaml \
-            --compare_with "${compared} ${expdir}/ensemble_finetuned_pieces_s${seed}_with_$(basename "${model}")/decode_lm"
+            --compare_with "${compared} ${alone}/decode ${expdir}/ensemble_$(basename "${alone}")_with_$(basename "${model}")/decode_lm"
     done
 }
 
