@@ -204,9 +204,9 @@ def test_a_long_recording_is_shown_in_pieces(
     ("options", "message"),
     [
         ([], "name either --system EXP"),
-        (["--system", "absent"], "absent is no experiment"),
+        (["--system", "absent"], "absent: no such folder"),
         (["--system", "absent", "--input", "a.wav", "b.txt"], "--input names audio, a.wav, and"),
-        (["--system", "EXP", "--also", "absent"], "absent is no experiment"),
+        (["--system", "EXP", "--also", "absent"], "absent: no such folder"),
         (["--system", "EXP", "--also", "PLAIN"], "is a plain encoder-decoder"),
         (["--system", "EXP", "--input", "a.wav"], "reads text, and --input a.wav is audio"),
         (["--system", "EARS"], "takes speech at 8000 Hz, and"),
