@@ -165,7 +165,8 @@ def test_foreign_folders_are_not_written_over(spoken: Any, copied: Callable[[Any
     for path in recipe.folder.glob("data/*/text.tc.en"):
         path.rename(path.with_name("text"))
     printed = recipe.fail(*SPEECH, script=STAGES)
-    assert "ln -s text data/train_en_12_speech/text.tc.en, or give --tgt_lang and" in printed
+    assert "has Kaldi's text, which has no language: link it by what it is, ln -s text" in printed
+    assert "data/train_en_12_speech/text.tc.en for English with capitals (--tgt_case tc)" in printed
 
 
 def test_an_encoders_own_decoder_scores_beside_a_borrowed_one(
