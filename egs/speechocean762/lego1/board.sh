@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
 # The experiments of RESULTS.md, real voices. Goes on where it was stopped, and skips what is done.
 #
-#   ./board.sh                       all, seed 1: three hours on two cores
+#   ./board.sh                       all, seed 1: six hours on two cores
 #   ./board.sh --experiments E6      a decoder of text from elsewhere: an hour
-#   ./board.sh --experiments tuned   knowledge from elsewhere, fine-tuned
+#   ./board.sh --experiments tuned   knowledge from elsewhere, fine-tuned: four hours
 #   ./board.sh --plan true           what would be trained, decoded and compared; nothing is run
 #   ./board.sh -- --nj 1 ...         options after -- go to every run.sh
 #
