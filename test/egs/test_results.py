@@ -21,8 +21,14 @@ def test_a_results_page_is_what_its_scores_render_to(recipe: Path) -> None:
 
 
 def multi30k(test_set: str, metric: str) -> dict[str, list[float]]:
-    """The figures of each system, one a seed."""
-    scores = json.loads((ROOT / "egs/multi30k/lego1/results.json").read_text(encoding="utf-8"))
+    """The figures of each of multi30k's systems, one a seed."""
+    return figures("multi30k", test_set, metric)
+
+
+def figures(recipe: str, test_set: str, metric: str) -> dict[str, list[float]]:
+    """The figures of each system, one a seed and baseline."""
+    path = ROOT / "egs" / recipe / "lego1/results.json"
+    scores = json.loads(path.read_text(encoding="utf-8"))
     found: dict[str, list[float]] = {}
     for row in scores:
         if (row["test_set"], row["metric"]) == (test_set, metric):
@@ -52,6 +58,19 @@ def test_the_readmes_figures_of_speech_are_multi30ks(readme: str) -> None:
     shares = [f"{statistics.mean(errors[name]):.1f}" for name in names]
     assert "characters {}, {} and {} % are wrong in the first three".format(*shares) in readme
     assert {len(found[name]) for name in names + advised} == {1}
+
+
+def test_the_readmes_other_figures_of_speech(readme: str) -> None:
+    found = figures("numbers", "test_en_speech:de", "exact")
+    (chain,) = set(found["ASR-encoder+bridge+Ro-De-decoder"])
+    (text,) = set(found["ASR-text,bridge+Ro-De-decoder"])
+    assert f"{chain:.0f} % of 300 held-out spoken numbers are exactly right in German" in readme
+    assert f"and {text:.0f} % where the listener's text goes through the same" in readme
+    found = figures("speechocean762", "test", "wer")
+    (best,), (alone,) = set(found["both,fine-tuned+LM"]), set(found["hybrid,pieces"])
+    assert best == min(min(scores) for scores in found.values())
+    assert f"still have {best:.1f} % of the words wrong" in readme
+    assert f"a system from those hours alone has {alone:.0f} %" in readme
 
 
 def test_the_readmes_figures_of_the_swap_are_multi30ks(readme: str) -> None:
